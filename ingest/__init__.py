@@ -1,0 +1,1 @@
+"""Exactly-once ingestion from NATS JetStream into ClickHouse and Apache Iceberg."""

@@ -1,0 +1,1 @@
+"""The two places where readings are stored: ClickHouse (seconds) and Iceberg (minutes)."""
