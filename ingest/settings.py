@@ -1,0 +1,263 @@
+"""Settings of every process: one frozen model, read from environment and files.
+
+Sources, the earlier wins: environment (``IOT_NATS__URL``), ``.env``, ``.devstack/env`` (written by
+the embedded platform), ``iot.toml``, the defaults below. Units are in the names.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from ingest.errors import SettingsError
+from ingest.settings_errors import first_problem, unknown_name
+
+PREFIX = "IOT_"
+DELIMITER = "__"
+ENV_FILES = (".env", ".devstack/env")
+TOML_FILE = "iot.toml"
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """One group of settings; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NatsSettings(Section):
+    """How to reach NATS."""
+
+    url: SecretStr = Field(
+        SecretStr("nats://127.0.0.1:4222"),
+        description="Server URL, several separated by commas; user and password may stand in it",
+    )
+    creds_file: Path | None = Field(None, description="Credentials file (JWT and seed)")
+    token: SecretStr | None = Field(None, description="Token")
+    tls_ca_file: Path | None = Field(None, description="CA that signed the server's certificate")
+    connect_timeout_s: Positive = Field(2.0, description="Wait for one connection attempt")
+    request_timeout_s: Positive = Field(5.0, description="Wait for one JetStream answer")
+
+
+class StreamSettings(Section):
+    """Sizes of the streams that ``ingest init`` makes."""
+
+    max_age_h: Positive = Field(168.0, description="Messages older than this are dropped")
+    max_bytes: Count = Field(8 << 30, description="Size at which the oldest messages are dropped")
+    discard: Literal["old", "new"] = Field(
+        "old", description="What a full stream drops: its oldest messages or the publisher's new"
+    )
+    duplicate_window_s: Positive = Field(
+        10.0, description="How long message ids are remembered (about 190 bytes each in the server)"
+    )
+    replicas: Annotated[int, Field(ge=1, le=5)] = Field(1, description="Copies in a NATS cluster")
+    dlq_max_bytes: Count = Field(2 << 30, description="Size at which the DLQ refuses messages")
+
+
+class ClickHouseSettings(Section):
+    """How to reach ClickHouse."""
+
+    url: SecretStr = Field(
+        SecretStr("http://default:@127.0.0.1:8123/iot"),
+        description="http(s)://user:password@host:port/database",
+    )
+    connect_timeout_s: Positive = Field(3.0, description="Wait for a connection")
+    query_timeout_s: Positive = Field(60.0, description="Longest query (inserts have their own)")
+    cluster: str = Field("", description="Cluster name for Replicated and Distributed tables")
+
+
+class S3Settings(Section):
+    """How to reach the object store."""
+
+    endpoint: str = Field("http://127.0.0.1:8333", description="URL of the S3 API")
+    access_key: SecretStr = Field(SecretStr(""), description="Access key id")
+    secret_key: SecretStr = Field(SecretStr(""), description="Secret access key")
+    region: str = Field("us-east-1", description="Region")
+    bucket: str = Field("raw", description="Bucket that `ingest init` makes, versioned")
+
+
+class CatalogSettings(Section):
+    """How to reach the Iceberg REST catalog."""
+
+    uri: str = Field("http://127.0.0.1:8181", description="URL of the REST catalog")
+    warehouse: str = Field("s3://lake", description="Warehouse name or location")
+    auth: Literal["none", "sigv4", "oauth2"] = Field("none", description="How requests are signed")
+    signing_name: str = Field("s3tables", description="Service name in a SigV4 signature")
+    credential: SecretStr | None = Field(None, description="OAuth2 client id:secret")
+    timeout_s: Positive = Field(30.0, description="Longest catalog request")
+
+
+class HotSettings(Section):
+    """The path to ClickHouse."""
+
+    batch_max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        50_000, description="Rows of one insert (one part)"
+    )
+    batch_max_bytes: Count = Field(64 << 20, description="Bytes of one insert")
+    batch_max_age_s: Positive = Field(0.5, description="Longest wait of a read message")
+    insert_deadline_s: Positive = Field(
+        10.0, description="After this an insert can no longer land; also the wait of a take-over"
+    )
+
+
+class LakeSettings(Section):
+    """The path to Iceberg."""
+
+    commit_max_rows: Count = Field(1_000_000, description="Rows of one commit")
+    commit_max_bytes: Count = Field(256 << 20, description="Arrow bytes of one commit")
+    commit_max_age_s: Positive = Field(60.0, description="Longest wait of a spooled message")
+    file_max_rows: Count = Field(250_000, description="Rows sorted and written as one run")
+    spool_dir: Path = Field(Path(".spool"), description="Local folder for the Arrow spool")
+    decode_max_rows: Count = Field(50_000, description="Rows decoded at once")
+
+
+class WriterSettings(Section):
+    """What both paths share."""
+
+    lease_ttl_s: Annotated[float, Field(ge=1.0)] = Field(
+        5.0, description="A standby takes over after this silence"
+    )
+    heartbeat_s: Annotated[float, Field(ge=0.2)] = Field(
+        1.0, description="Heartbeat asked of the server; two silent ones re-open the reader"
+    )
+    buffer_max_bytes: Count = Field(128 << 20, description="Bytes read ahead of the decoder")
+    backoff_max_s: Positive = Field(15.0, description="Longest pause between tries")
+
+
+class HttpSettings(Section):
+    """The /metrics, /healthz and /readyz endpoint of each process."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    hot_port: Annotated[int, Field(ge=0, le=65535)] = Field(9464, description="Port of `run hot`")
+    lake_port: Annotated[int, Field(ge=0, le=65535)] = Field(9465, description="Port of `run lake`")
+
+
+class LogSettings(Section):
+    """Logging."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level")
+    format: Literal["auto", "json", "text"] = Field(
+        "auto", description="auto: text on a terminal, JSON elsewhere"
+    )
+
+
+class Settings(Section):
+    """All settings of a process."""
+
+    contract: str = Field("readings", description="Packaged contract name, or path of a TOML file")
+    nats: NatsSettings = NatsSettings()
+    stream: StreamSettings = StreamSettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+    s3: S3Settings = S3Settings()
+    catalog: CatalogSettings = CatalogSettings()
+    hot: HotSettings = HotSettings()
+    lake: LakeSettings = LakeSettings()
+    writer: WriterSettings = WriterSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+
+
+def setting_names() -> list[str]:
+    """Every setting as a dotted name (``nats.url``), in the order of the model."""
+    names: list[str] = []
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            names += [f"{name}.{inner}" for inner in section.model_fields]
+        else:
+            names.append(name)
+    return names
+
+
+def env_name(name: str) -> str:
+    """Environment variable of a dotted setting name."""
+    return PREFIX + name.replace(".", DELIMITER).upper()
+
+
+def load_settings(folder: Path | None = None, **overrides: str) -> Settings:
+    """Settings in force for ``folder`` (default: the current one).
+
+    ``overrides`` are dotted names with ``__`` for the dot and win over everything.
+    Raises SettingsError naming the key, where it was found and what was expected.
+    """
+    return load_with_origins(folder, **overrides)[0]
+
+
+def load_with_origins(
+    folder: Path | None = None, **overrides: str
+) -> tuple[Settings, dict[str, str]]:
+    """Settings, and for each dotted name that is not a default the source that gave it."""
+    root = folder or Path.cwd()
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, found in _sources(root, overrides):
+        for name, value in found.items():
+            values[name] = value
+            origins[name] = origin
+    try:
+        return Settings.model_validate(_nested(values)), origins
+    except ValidationError as error:
+        raise SettingsError(first_problem(error, origins, env_name)) from error
+
+
+def _sources(root: Path, overrides: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """Sources from the weakest to the strongest, each as {dotted name: value}."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    toml_file = root / TOML_FILE
+    if toml_file.is_file():
+        found.append((TOML_FILE, _read_toml(toml_file)))
+    for name in reversed(ENV_FILES):
+        if (root / name).is_file():
+            found.append((name, _from_environment(dotenv_values(root / name), name)))
+    found.append(("environment", _from_environment(dict(os.environ), "environment")))
+    found.append(("command line", {k.replace(DELIMITER, "."): v for k, v in overrides.items()}))
+    return found
+
+
+def _from_environment(variables: dict[str, str | None], origin: str) -> dict[str, Any]:
+    known = {env_name(name): name for name in setting_names()}
+    found: dict[str, Any] = {}
+    for variable, value in variables.items():
+        if not variable.startswith(PREFIX) or value is None:
+            continue
+        if variable.startswith(f"{PREFIX}TRINO{DELIMITER}"):
+            continue  # Trino belongs to the maintenance side, which has settings of its own
+        if variable not in known:
+            raise SettingsError(unknown_name(variable, origin, known))
+        found[known[variable]] = value
+    return found
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    known = dict.fromkeys(setting_names())
+    found: dict[str, Any] = {}
+    for key, value in tables.items():
+        entries = (
+            {f"{key}.{inner}": v for inner, v in value.items()}
+            if isinstance(value, dict)
+            else {key: value}
+        )
+        for name, setting in entries.items():
+            if name not in known:
+                raise SettingsError(unknown_name(name, str(path), known))
+            found[name] = setting
+    return found
+
+
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        section, _, inner = name.rpartition(".")
+        (tree.setdefault(section, {}) if section else tree)[inner] = value
+    return tree
