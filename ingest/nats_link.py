@@ -1,0 +1,161 @@
+"""One NATS connection that survives restarts, and that tells when it was interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import structlog
+from nats.aio.client import Client
+from nats.errors import ConnectionClosedError, Error, NoServersError, OutboundBufferLimitError
+from nats.js import JetStreamContext
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
+
+from ingest.errors import SettingsError, StreamUnavailableError
+from ingest.settings import NatsSettings
+
+log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
+
+UNAVAILABLE = (
+    TimeoutError,
+    OSError,
+    ConnectionClosedError,
+    NoServersError,
+    OutboundBufferLimitError,
+    ServiceUnavailableError,
+)
+
+
+class NatsLink:
+    """A connection with its JetStream context.
+
+    ``interruptions`` counts how often the connection was lost; whoever keeps the value from
+    before can tell that something may have happened in between.
+    """
+
+    def __init__(self, client: Client, request_timeout_s: float) -> None:
+        self.client = client
+        self.js: JetStreamContext = client.jetstream(timeout=request_timeout_s)
+        self.request_timeout_s = request_timeout_s
+        self.interruptions = 0
+        self.interrupted = asyncio.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is up now."""
+        return bool(self.client.is_connected)
+
+    def note_interruption(self) -> None:
+        """Counts one loss of the connection and wakes whoever waits for messages."""
+        self.interruptions += 1
+        self.interrupted.set()
+
+    async def api(self, subject: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Answer of a JetStream API request (``STREAM.INFO.READINGS``).
+
+        Raises StreamUnavailableError without an answer, ``nats.js.errors.APIError`` on refusal.
+        """
+        payload = json.dumps(request).encode() if request is not None else b""
+
+        async def ask() -> dict[str, Any]:
+            reply = await self.client.request(
+                f"$JS.API.{subject}", payload, timeout=self.request_timeout_s
+            )
+            answer: dict[str, Any] = json.loads(reply.data)
+            if "error" in answer:
+                APIError.from_error(answer["error"])
+            return answer
+
+        return await self.available(ask)
+
+    async def available(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Result of ``ask()``; every way of not being answered is StreamUnavailableError."""
+        try:
+            return await ask()
+        except (NotFoundError, SettingsError):
+            raise
+        except UNAVAILABLE as error:
+            raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
+        except Error as error:
+            if isinstance(error, APIError) and error.code != 503:  # noqa: PLR2004 - HTTP's word
+                raise
+            raise StreamUnavailableError(f"NATS refuses for now: {error!r}") from error
+
+    async def wait_connected(self) -> None:
+        """Returns once the connection is up; nats-py reconnects without end.
+
+        Raises SettingsError when the server closed the connection for good (credentials gone).
+        """
+        while not self.connected:
+            if self.client.is_closed:
+                raise SettingsError(f"NATS closed the connection: {self.client.last_error!r}")
+            await asyncio.sleep(0.05)
+
+    async def close(self) -> None:
+        """Closes the connection; harmless when it is closed already."""
+        if not self.client.is_closed:
+            await self.client.close()
+
+
+async def connect(settings: NatsSettings, name: str, *, patient: bool = True) -> NatsLink:
+    """Connects to NATS and keeps the connection alive.
+
+    ``patient`` waits for a server that is not there yet; else StreamUnavailableError.
+    Raises SettingsError when the server refuses the credentials.
+    """
+    while True:
+        try:
+            return await _connect_once(settings, name)
+        except StreamUnavailableError as error:
+            if not patient:
+                raise
+            log.warning("nats_waiting", problem=str(error))
+            await asyncio.sleep(0.5)
+
+
+async def _connect_once(settings: NatsSettings, name: str) -> NatsLink:
+    client = Client()
+    link = NatsLink(client, settings.request_timeout_s)
+
+    async def on_disconnect() -> None:
+        link.note_interruption()
+
+    async def on_error(error: Exception) -> None:
+        log.debug("nats", problem=repr(error))
+
+    options: dict[str, Any] = {
+        "servers": settings.url.get_secret_value().split(","),
+        "name": name,
+        "connect_timeout": settings.connect_timeout_s,
+        "allow_reconnect": False,
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 0.2,
+        "ping_interval": 5,
+        "max_outstanding_pings": 2,
+        "pending_size": 32 << 20,
+        "disconnected_cb": on_disconnect,
+        "error_cb": on_error,
+    }
+    if settings.creds_file:
+        options["user_credentials"] = str(settings.creds_file)
+    if settings.token:
+        options["token"] = settings.token.get_secret_value()
+    if settings.tls_ca_file:
+        options["tls"] = ssl.create_default_context(cafile=str(settings.tls_ca_file))
+    try:
+        await client.connect(**options)
+    except (*UNAVAILABLE, Error) as error:
+        if "authorization" in f"{error}".lower():
+            raise SettingsError(
+                "NATS refuses the credentials in nats.url (IOT_NATS__URL)"
+            ) from error
+        raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
+    # Set only now: with it from the start, nats-py would retry a first connection by itself and
+    # hide why it fails.
+    client.options["allow_reconnect"] = True
+    return link
