@@ -244,7 +244,8 @@ def load_contract(name_or_path: str | Path) -> Contract:
 
     Raises `ContractError`: one sentence with file, line and key, what was found and expected.
     """
-    from ingest.contract_file import contract_from_toml, nearest
+    from ingest.contract_file import contract_from_toml
+    from ingest.contract_reader import nearest
 
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or "/" in text or text.endswith(".toml"):
