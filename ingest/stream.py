@@ -270,9 +270,9 @@ class InboxReader:
             if good == 0:
                 raise ReaderInterruptedError(self._interruption or "")
             frames, replies = frames[:good], replies.head(good)
+        self._consumer_seq += len(frames)
         await self._account_for_holes(replies)
         covered = SequenceRange(self._position, int(replies.stream_seq[-1]))
-        self._consumer_seq += len(frames)
         self._position = covered.last + 1
         self._metrics.holes.inc(len(covered) - len(frames))
         return Messages(

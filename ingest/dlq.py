@@ -1,0 +1,170 @@
+"""The dead-letter queue: exactly one message per refused sequence, whoever refuses it first.
+
+Subject ``dlq.<lane>.<sequence>.<stored_at in ns>`` with "expected last subject sequence 0": hot and
+lake path, restarts and re-reads together write one message, without any time window. The payload is
+the original bytes. Replay and purge leave a tombstone on the subject, so that a re-read publishes
+nothing and the proof keeps its count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from nats.aio.msg import Msg
+from nats.errors import Error
+
+from ingest.decode import Refused
+from ingest.errors import DeadLetterFullError, StreamUnavailableError
+from ingest.fault_points import FaultPoint, reach
+from ingest.nats_link import NatsLink
+
+log = structlog.get_logger(__name__)
+
+STREAM = "DLQ"
+SUBJECT_PREFIX = "dlq"
+WINDOW = 2_000
+HEADER_REASON = "Ingest-Reason"
+HEADER_DETAIL = "Ingest-Detail"
+HEADER_SUBJECT = "Ingest-Subject"
+HEADER_VERSION = "Ingest-Contract-Version"
+HEADER_STATE = "Ingest-State"
+EXPECTED_LAST_SUBJECT_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
+ALREADY_THERE = frozenset({10071, 10164})
+FULL = frozenset({10077, 10047, 10023, 10054, 10122})
+NO_RESPONDERS = "503"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A refused message and the contract version that refused it."""
+
+    refused: Refused
+    version: int
+
+
+def dead_letter_subject(lane: str, sequence: int, stored_at_ns: int) -> str:
+    """The one subject of a refused message."""
+    return f"{SUBJECT_PREFIX}.{lane}.{sequence}.{stored_at_ns}"
+
+
+class DeadLetterQueue:
+    """Publishes refused messages of one lane; every one is acknowledged on return."""
+
+    def __init__(self, link: NatsLink, lane: str) -> None:
+        self._link = link
+        self._lane = lane
+
+    async def publish(self, refused: Sequence[Refused], version: int) -> None:
+        """Puts every refused message into the queue unless it is there already.
+
+        Tries until NATS answers. Raises DeadLetterFullError when the stream takes no more.
+        """
+        if not refused:
+            return
+        reach(FaultPoint.DLQ_BEFORE_PUBLISH)
+        waiting = [DeadLetter(one, version) for one in refused]
+        while waiting:
+            await self._link.wait_connected()
+            try:
+                waiting = await self._publish_window(waiting)
+            except StreamUnavailableError as error:
+                log.warning("dlq_waiting", lane=self._lane, problem=str(error))
+                await asyncio.sleep(0.2)
+        reach(FaultPoint.DLQ_AFTER_PUBLISH)
+
+    async def _publish_window(self, letters: list[DeadLetter]) -> list[DeadLetter]:
+        """Publishes in windows over one inbox; returns what was not acknowledged."""
+        client = self._link.client
+        inbox = client.new_inbox()
+        window = _Window()
+        try:
+            answers = await client.subscribe(f"{inbox}.*", cb=window.on_answer)
+        except (Error, OSError) as error:
+            raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
+        left: list[DeadLetter] = []
+        try:
+            for start in range(0, len(letters), WINDOW):
+                chunk = letters[start : start + WINDOW]
+                window.expect(len(chunk))
+                for number, letter in enumerate(chunk):
+                    await client.publish(
+                        dead_letter_subject(
+                            self._lane, letter.refused.sequence, letter.refused.stored_at_ns
+                        ),
+                        letter.refused.payload,
+                        reply=f"{inbox}.{number}",
+                        headers=_headers(letter),
+                    )
+                settled = await window.settled(self._link.request_timeout_s)
+                left += [letter for n, letter in enumerate(chunk) if n not in settled]
+        except (Error, OSError) as error:
+            raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
+        finally:
+            if not client.is_closed:
+                await answers.unsubscribe()
+        return left
+
+
+class _Window:
+    """Publishes under way and the answers to them."""
+
+    def __init__(self) -> None:
+        self._expected = 0
+        self._settled: set[int] = set()
+        self._answered = 0
+        self._full: str | None = None
+        self._complete = asyncio.Event()
+
+    def expect(self, count: int) -> None:
+        self._expected, self._settled, self._answered = count, set(), 0
+        self._complete.clear()
+
+    async def on_answer(self, answer: Msg) -> None:
+        number = int(answer.subject.rpartition(".")[2])
+        self._answered += 1
+        problem = self._problem(answer)
+        if problem is None:
+            self._settled.add(number)
+        elif problem["err_code"] in FULL:
+            self._full = problem.get("description", "")
+        if self._answered >= self._expected:
+            self._complete.set()
+
+    async def settled(self, timeout_s: float) -> set[int]:
+        """Numbers of the acknowledged ones once all are answered or time is up."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._complete.wait()
+        except TimeoutError:
+            log.warning("dlq_answers_missing", count=self._expected - self._answered)
+        if self._full is not None:
+            raise DeadLetterFullError(
+                f"the dead-letter stream {STREAM} refuses messages ({self._full}); make room with"
+                " `ingest dlq purge` or a larger stream.dlq_max_bytes and `ingest init`"
+            )
+        return self._settled
+
+    @staticmethod
+    def _problem(answer: Msg) -> dict[str, Any] | None:
+        if answer.headers and answer.headers.get("Status") == NO_RESPONDERS:
+            return {"err_code": 0}
+        error: dict[str, Any] | None = json.loads(answer.data).get("error")
+        if error is None or error.get("err_code") in ALREADY_THERE:
+            return None
+        return {"err_code": 0, **error}
+
+
+def _headers(letter: DeadLetter) -> dict[str, str]:
+    refused = letter.refused
+    return {
+        EXPECTED_LAST_SUBJECT_SEQUENCE: "0",
+        HEADER_REASON: str(refused.reason),
+        HEADER_DETAIL: refused.detail.encode("ascii", "backslashreplace").decode()[:500],
+        HEADER_SUBJECT: refused.subject,
+        HEADER_VERSION: str(letter.version),
+    }
