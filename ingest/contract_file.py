@@ -196,4 +196,3 @@ def _duration(table: Table, name: str, default: str) -> int:
             name, f"found {text!r}, expected a duration such as 90s, 15m, 6h, 30d or 2y (to 400y)"
         )
     return seconds
-
