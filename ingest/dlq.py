@@ -164,7 +164,13 @@ def _headers(letter: DeadLetter) -> dict[str, str]:
     return {
         EXPECTED_LAST_SUBJECT_SEQUENCE: "0",
         HEADER_REASON: str(refused.reason),
-        HEADER_DETAIL: refused.detail.encode("ascii", "backslashreplace").decode()[:500],
+        HEADER_DETAIL: _one_line(refused.detail),
         HEADER_SUBJECT: refused.subject,
         HEADER_VERSION: str(letter.version),
     }
+
+
+def _one_line(text: str) -> str:
+    """The text as a header value: ASCII, no line breaks, at most 500 characters."""
+    plain = text.encode("ascii", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else " " for c in plain)[:500]

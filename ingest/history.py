@@ -16,7 +16,7 @@ import structlog
 from ingest.errors import StreamUnavailableError
 from ingest.marks import Mark
 from ingest.nats_link import NatsLink
-from ingest.registry import Registry, RegistryStore, diverged_epoch
+from ingest.registry import Epoch, Registry, RegistryStore, diverged_epoch
 from ingest.stream_info import message_at, message_from, stream_state
 
 log = structlog.get_logger(__name__)
@@ -56,53 +56,54 @@ async def check(link: NatsLink, lane: str, marks: list[Mark]) -> Verdict:
 
 
 async def divergence(link: NatsLink, lane: str, nearest_row: NearestRow, upto: int) -> int:
-    """The first sequence at which the sink's rows and the stream part.
+    """The sequence after the last row that the stream still agrees with.
 
-    Rows agree up to some sequence and differ from there on, so halving finds it.
+    Rows agree up to some sequence and differ from there on, so halving finds it. A sequence
+    without a row proves nothing: it is read again, which can double no row.
     """
     state = await stream_state(link, lane)
-    agrees = max(state.first_seq - 1, 0)
+    agreed = searched = max(state.first_seq - 1, 0)
     differs = min(upto, state.last_seq) + 1
-    while agrees + 1 < differs:
-        middle = (agrees + differs) // 2
+    while searched + 1 < differs:
+        middle = (searched + differs) // 2
         row = await nearest_row(middle)
-        if row is None or row.sequence <= agrees:
-            agrees = middle
+        if row is None or row.sequence <= searched:
+            searched = middle
             continue
         found = await message_at(link, lane, row.sequence)
-        if found is None or found.stored_at_ns // 1000 == row.stored_at_us:
-            agrees = middle
+        if found is not None and found.stored_at_ns // 1000 == row.stored_at_us:
+            agreed, searched = row.sequence, middle
+        elif found is None:
+            searched = middle
         else:
             differs = row.sequence
-    return agrees + 1
+    return agreed + 1
 
 
-async def new_epoch(
-    link: NatsLink, store: RegistryStore, registry: Registry, first_seq: int
-) -> Registry:
-    """Registers the history that starts at ``first_seq``, or adopts the one already registered.
+async def new_epoch(link: NatsLink, store: RegistryStore, known: str, first_seq: int) -> Registry:
+    """The registry under whose newest epoch a reader of epoch ``known`` goes on.
 
-    Waits for the first message of it: its timestamp is part of the epoch's name.
+    Adopts the epoch that another writer registered if its first message is still the stream's,
+    else registers one that starts at ``first_seq``. Waits for its first message, whose timestamp
+    is part of the name.
     """
     while True:
-        current = await store.read()
-        assert current is not None
-        if current.record.epochs != registry.record.epochs:
-            return current
         try:
-            state = await stream_state(link, store.lane)
+            registry = await store.read()
+            assert registry is not None
+            if registry.epoch.id != known and await _is_current(link, store.lane, registry.epoch):
+                return registry
             message = await message_from(link, store.lane, first_seq)
-        except StreamUnavailableError:
-            await asyncio.sleep(POLL_S)
-            continue
-        if message is not None:
-            epoch = diverged_epoch(state, message)
-            log.warning(
-                "history_rewritten",
-                lane=store.lane,
-                epoch=epoch.id,
-                first_seq=epoch.first_seq,
-                advice="readings stored under the earlier epoch stay; both are part of the proof",
-            )
-            return await store.add_epoch(current, epoch)
+            if message is not None:
+                epoch = diverged_epoch(await stream_state(link, store.lane), message)
+                log.warning("history_rewritten", lane=store.lane, epoch=epoch.id, first=first_seq)
+                await store.add_epoch(registry, epoch)
+                continue
+        except StreamUnavailableError as error:
+            log.warning("history_waiting", problem=str(error))
         await asyncio.sleep(POLL_S)
+
+
+async def _is_current(link: NatsLink, lane: str, epoch: Epoch) -> bool:
+    found = await message_at(link, lane, epoch.first_seq)
+    return found is not None and found.stored_at_ns == epoch.first_stored_at_ns

@@ -99,6 +99,10 @@ class EntryStore:
         self._entry = entry
         return entry
 
+    async def renew(self) -> HotEntry:
+        """Writes the same entry again: proof that the lane is still this writer's."""
+        return await self.move(self.entry)
+
     async def confirm(self) -> None:
         """Reads the entry back: it must be what this writer wrote last. Raises FencedError."""
         kept = await self._bucket.read(self._key)

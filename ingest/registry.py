@@ -32,12 +32,14 @@ ANNOUNCED = 0
 class Epoch(msgspec.Struct, frozen=True):
     """One history of a lane: sequences from ``first_seq`` on bear ``id``.
 
-    ``stream_created`` is the server's text for the stream's creation time.
+    ``stream_created`` is the server's text for the stream's creation time. The first history of a
+    lane has no first message of its own: ``first_stored_at_ns`` is 0.
     """
 
     id: str
     stream_created: str
     first_seq: int
+    first_stored_at_ns: int = 0
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -176,13 +178,10 @@ class RegistryStore:
             versions = (*registry.record.versions, version)
             await self._try(_replace(registry.record, versions=versions), registry.revision)
 
-    async def add_epoch(self, registry: Registry, epoch: Epoch) -> Registry:
-        """Registers a new history unless another writer registered one first."""
+    async def add_epoch(self, registry: Registry, epoch: Epoch) -> None:
+        """Registers a new history unless the registry changed since: then read it again."""
         epochs = (*registry.record.epochs, epoch)
         await self._try(_replace(registry.record, epochs=epochs), registry.revision)
-        found = await self.read()
-        assert found is not None
-        return found
 
     async def accept_loss(self, loss: Loss) -> None:
         """Records a range that retention removed before ``loss.path`` had read it."""
@@ -217,7 +216,7 @@ def first_epoch(state: StreamState) -> Epoch:
 def diverged_epoch(state: StreamState, first: StoredMessage) -> Epoch:
     """The history that starts with ``first``; its facts never come together again."""
     name = f"{nanoseconds(state.created):x}s{first.sequence:x}t{first.stored_at_ns:x}"
-    return Epoch(name, state.created, first.sequence)
+    return Epoch(name, state.created, first.sequence, first.stored_at_ns)
 
 
 def _decode(value: bytes, key: str) -> RegistryRecord:

@@ -105,6 +105,9 @@ class HotSettings(Section):
     insert_deadline_s: Positive = Field(
         10.0, description="After this an insert can no longer land; also the wait of a take-over"
     )
+    retention_days: Annotated[int, Field(ge=0)] = Field(
+        0, description="Days that the hot table keeps by the time of storage; 0 keeps all"
+    )
 
 
 class LakeSettings(Section):
@@ -115,7 +118,8 @@ class LakeSettings(Section):
     commit_max_age_s: Positive = Field(60.0, description="Longest wait of a spooled message")
     file_max_rows: Count = Field(250_000, description="Rows sorted and written as one run")
     spool_dir: Path = Field(Path(".spool"), description="Local folder for the Arrow spool")
-    decode_max_rows: Count = Field(50_000, description="Rows decoded at once")
+    decode_max_rows: Count = Field(50_000, description="Messages decoded at once")
+    decode_max_bytes: Count = Field(32 << 20, description="Payload bytes decoded at once")
 
 
 class WriterSettings(Section):

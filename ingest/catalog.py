@@ -1,0 +1,69 @@
+"""Connection to the Iceberg REST catalog, set so that nothing is sent twice by itself."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.exceptions import RESTError
+from requests import RequestException
+
+from ingest.errors import SettingsError, SinkUnavailableError
+from ingest.settings import Settings
+
+
+def connect(settings: Settings) -> Catalog:
+    """The catalog. Raises SinkUnavailableError, or SettingsError when it refuses the credentials."""
+    properties: dict[str, Any] = {
+        "type": "rest",
+        "uri": settings.catalog.uri,
+        "warehouse": settings.catalog.warehouse,
+        "s3.endpoint": settings.s3.endpoint,
+        "s3.access-key-id": settings.s3.access_key.get_secret_value(),
+        "s3.secret-access-key": settings.s3.secret_key.get_secret_value(),
+        "s3.region": settings.s3.region,
+        "s3.path-style-access": "true",
+        "s3.connect-timeout": "5",
+        "s3.request-timeout": str(settings.catalog.timeout_s),
+        "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
+        **_auth(settings),
+    }
+    try:
+        catalog = load_catalog("lake", **properties)
+    except (RESTError, RequestException, OSError) as error:
+        raise unavailable(error) from error
+    if isinstance(catalog, RestCatalog):
+        # pyiceberg's requests have no time limit of their own.
+        session = catalog._session  # noqa: SLF001
+        session.request = partial(session.request, timeout=settings.catalog.timeout_s)  # type: ignore[method-assign]
+    return catalog
+
+
+def unavailable(error: Exception) -> SinkUnavailableError | SettingsError:
+    """A catalog or object store error as a writer's decision."""
+    name = type(error).__name__
+    if name in {"UnauthorizedError", "ForbiddenError", "OAuthError"}:
+        return SettingsError(
+            f"the Iceberg catalog refuses the credentials (s3.access_key, catalog.auth,"
+            f" catalog.credential): {error}"
+        )
+    return SinkUnavailableError(f"the Iceberg catalog or its object store fails: {name}: {error}")
+
+
+def _auth(settings: Settings) -> dict[str, str]:
+    if settings.catalog.auth == "sigv4":
+        return {
+            "rest.sigv4-enabled": "true",
+            "rest.signing-name": settings.catalog.signing_name,
+            "rest.signing-region": settings.s3.region,
+            # The adapter's own default sends a request up to ten times more.
+            "rest.sigv4.max-retries": "0",
+            "client.access-key-id": settings.s3.access_key.get_secret_value(),
+            "client.secret-access-key": settings.s3.secret_key.get_secret_value(),
+            "client.region": settings.s3.region,
+        }
+    if settings.catalog.auth == "oauth2" and settings.catalog.credential:
+        return {"credential": settings.catalog.credential.get_secret_value()}
+    return {}

@@ -1,0 +1,214 @@
+"""What both writers of a lane share: connection, registry, decoding under it, loss policy."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import structlog
+
+from ingest.contract import Contract
+from ingest.decode import Decoded, Decoder
+from ingest.dlq import DeadLetterQueue
+from ingest.errors import DataLostError, IngestError, SinkUnavailableError, Transient
+from ingest.marks import Mark
+from ingest.messages import Messages
+from ingest.metrics import Metrics
+from ingest.nats_link import NatsLink
+from ingest.ranges import SequenceRange
+from ingest.reader import ReaderInterruptedError
+from ingest.registry import Epoch, Loss, Registry, RegistryStore, Version
+from ingest.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+
+class DrainTimeoutError(IngestError):
+    """A sink was away while the process was asked to stop; the range stays on record."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Messages of one epoch and contract version, decoded."""
+
+    messages: Messages
+    decoded: Decoded
+    epoch: Epoch
+    version: Version
+
+
+@dataclass
+class Stopping:
+    """Asked to stop: ``soon`` drains, and after ``grace_s`` an absent sink is waited for no more."""
+
+    grace_s: float = 20.0
+    soon: asyncio.Event = field(default_factory=asyncio.Event)
+    _since: float = 0.0
+
+    def ask(self) -> None:
+        """Asks to drain."""
+        if not self.soon.is_set():
+            self._since = asyncio.get_running_loop().time()
+            self.soon.set()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the grace is over."""
+        now = asyncio.get_running_loop().time()
+        return self.soon.is_set() and now - self._since > self.grace_s
+
+
+class Lane:
+    """One lane as one writer sees it. ``path`` is ``hot`` or ``lake``."""
+
+    def __init__(
+        self,
+        *,
+        link: NatsLink,
+        store: RegistryStore,
+        contract: Contract,
+        settings: Settings,
+        metrics: Metrics,
+        path: str,
+        accept_loss: bool = False,
+    ) -> None:
+        self.link = link
+        self.name = store.lane
+        self.store = store
+        self.contract = contract
+        self.settings = settings
+        self.metrics = metrics
+        self.path = path
+        self.dlq = DeadLetterQueue(link, store.lane)
+        self.stopping = Stopping()
+        self._accept_loss = accept_loss
+        self._decoders: dict[int, Decoder] = {}
+        self._decoding = ThreadPoolExecutor(1, thread_name_prefix=f"{path}-decode")
+        self._blocking = ThreadPoolExecutor(2, thread_name_prefix=f"{path}-sink")
+
+    async def pieces(self, messages: Messages, known: Registry) -> AsyncIterator[Piece]:
+        """The messages decoded under the epochs and versions in force, a piece for each.
+
+        The registry is read after the messages were received; see ``ingest.registry``. Raises
+        ReaderInterruptedError when a new history was registered since ``known``: messages in hand
+        may be of the one before.
+        """
+        registry = await self.store.read()
+        assert registry is not None
+        if registry.record.epochs != known.record.epochs:
+            raise ReaderInterruptedError("another writer registered a new history")
+        rest: Messages | None = messages
+        while rest is not None:
+            head, rest = _split(rest, registry)
+            first = int(head.sequences[0])
+            epoch, version = registry.epoch_of(first), registry.version_of(first)
+            decoded = await self.decode(head, epoch, version)
+            yield Piece(head, decoded, epoch, version)
+
+    async def decode(self, messages: Messages, epoch: Epoch, version: Version) -> Decoded:
+        """Rows and refused messages, decoded in a worker thread."""
+        decoder = self._decoders.get(version.number)
+        if decoder is None:
+            contract = Contract.from_json(version.contract)
+            decoder = self._decoders[version.number] = Decoder(contract, lane=self.name)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._decoding, lambda: decoder.decode(messages, epoch=epoch.id)
+        )
+
+    async def blocking(self, work: Callable[[], Result]) -> Result:
+        """Runs a sink's blocking call in a worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._blocking, work)
+
+    async def patiently(self, work: Callable[[], Result], what: str) -> Result:
+        """Like ``blocking``; transient errors are waited out with back-off.
+
+        Raises DrainTimeoutError when the process has been asked to stop and the grace is over.
+        """
+        pause = Backoff(self.settings.writer.backoff_max_s)
+        while True:
+            try:
+                return await self.blocking(work)
+            except IngestError as error:
+                if not isinstance(error, Transient):
+                    raise
+                log.warning("waiting_for_sink", path=self.path, step=what, problem=str(error))
+                await self.pause(pause, error)
+
+    async def pause(self, pause: Backoff, error: IngestError) -> None:
+        """Waits before the next try unless there is no time left for one."""
+        if self.stopping.overdue:
+            raise DrainTimeoutError(
+                f"{self.name}/{self.path} was asked to stop while its sink is away ({error}); what"
+                " is under way stays on record and is settled at the next start"
+            ) from error
+        await asyncio.sleep(pause.next())
+
+    async def on_loss(self, lost: SequenceRange) -> None:
+        """Unread messages that retention removed: alarm, and stop unless that was accepted."""
+        registry = await self.store.read()
+        assert registry is not None
+        epoch = registry.epoch_of(lost.first)
+        on_record = Loss(self.path, epoch.id, lost.first, lost.last)
+        if any(
+            loss.path == self.path and loss.first <= lost.first and lost.last <= loss.last
+            for loss in registry.record.losses
+        ):
+            return
+        self.metrics.event("ingest_lost_messages").inc(len(lost))
+        log.error("messages_lost_to_retention", lane=self.name, path=self.path, lost=str(lost))
+        if not self._accept_loss:
+            raise DataLostError(
+                f"retention removed messages {lost} of {self.name} before {self.path} had read"
+                " them; make the stream larger (stream.max_bytes, stream.max_age_h), and go on"
+                f" without them by `ingest run {self.path} --accept-loss`"
+            )
+        await self.store.accept_loss(on_record)
+
+    def close(self) -> None:
+        """Ends the worker threads."""
+        self._decoding.shutdown(wait=False, cancel_futures=True)
+        self._blocking.shutdown(wait=False, cancel_futures=True)
+
+
+class Backoff:
+    """Pauses that double up to a longest one, with jitter."""
+
+    def __init__(self, longest_s: float, first_s: float = 0.1) -> None:
+        self._longest_s = longest_s
+        self._next_s = first_s
+
+    def next(self) -> float:
+        """The next pause in seconds."""
+        pause = self._next_s
+        self._next_s = min(self._next_s * 2, self._longest_s)
+        return pause * random.uniform(0.5, 1.0)
+
+
+def _split(messages: Messages, registry: Registry) -> tuple[Messages, Messages | None]:
+    """The messages before the next change of epoch or version, and the rest."""
+    first = int(messages.sequences[0])
+    change = registry.next_change(first)
+    if change is None or change > int(messages.sequences[-1]):
+        return messages, None
+    index = int(messages.sequences.searchsorted(change))
+    last = int(messages.sequences[index - 1])
+    head = messages.slice(0, index, SequenceRange(messages.covered.first, last))
+    rest = messages.slice(
+        index, len(messages), SequenceRange(last + 1, messages.covered.last)
+    )
+    return head, rest
+
+
+def mark_of(messages: Messages, epoch: str) -> Mark:
+    """The last message as a mark."""
+    return Mark(epoch, int(messages.sequences[-1]), int(messages.stored_at_ns[-1]) // 1000)
+
+
+__all__ = ["Backoff", "DrainTimeoutError", "Lane", "Piece", "SinkUnavailableError", "mark_of"]
