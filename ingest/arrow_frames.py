@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 from ingest.refusal import Reason, RefusedPayloadError
 
@@ -78,27 +79,27 @@ def _walk(payload: memoryview, max_rows: int) -> int:
             if at != len(payload):
                 _refuse(f"found {len(payload) - at} bytes after the end of the stream")
             return rows
-        if size < 0 or at + size > len(payload):
-            _refuse(f"found a frame of {size} bytes at byte {at}, past the end of the payload")
-        metadata = payload[at : at + size]
+        metadata = _part(payload, at, size, "a frame")
         message = _FlatTable(metadata, _read("<I", metadata, 0))
-        length = message.number(_BODY_LENGTH, "<q")
         at += size
-        if length < 0 or at + length > len(payload):
-            _refuse(f"found a body of {length} bytes at byte {at}, past the end of the payload")
+        body = _part(payload, at, message.number(_BODY_LENGTH, "<q"), "a body")
+        at += len(body)
         for batch, counts in _batches(message):
-            if counts:
-                rows += _rows(batch)
-            unpacked += _uncompressed_bytes(batch, payload[at : at + length])
+            rows += _rows(batch) if counts else 0
+            unpacked += _uncompressed_bytes(batch, body)
         if rows > max_rows:
             raise RefusedPayloadError(
                 Reason.TOO_MANY_ROWS, f"found {rows} rows, expected at most {max_rows}"
             )
         if unpacked > MAX_UNCOMPRESSED_BYTES:
             _refuse(f"found {unpacked} bytes compressed, expected at most {MAX_UNCOMPRESSED_BYTES}")
-        at += length
-    _refuse(f"found more than {MAX_FRAMES} frames")
-    return rows
+    raise RefusedPayloadError(Reason.INVALID_ARROW, f"found more than {MAX_FRAMES} frames")
+
+
+def _part(payload: memoryview, at: int, size: int, what: str) -> memoryview:
+    if size < 0 or at + size > len(payload):
+        _refuse(f"found {what} of {size} bytes at byte {at}, past the end of the payload")
+    return payload[at : at + size]
 
 
 def _batches(message: _FlatTable) -> Iterator[tuple[_FlatTable, bool]]:
@@ -135,5 +136,5 @@ def _uncompressed_bytes(batch: _FlatTable, body: memoryview) -> int:
     return total
 
 
-def _refuse(detail: str) -> None:
+def _refuse(detail: str) -> NoReturn:
     raise RefusedPayloadError(Reason.INVALID_ARROW, detail)

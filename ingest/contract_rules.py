@@ -104,12 +104,11 @@ def _subjects(contract: Contract) -> Iterator[tuple[Key, str]]:
     for subject in contract.subjects:
         tokens = subject.split(".")
         wild = tokens[:-1] + ([] if tokens[-1] == ">" else tokens[-1:])
-        valid = all(token == "*" or _TOKEN.fullmatch(token) for token in wild)
+        valid = all(one == "*" or _TOKEN.fullmatch(one) for one in wild)
         if not valid or tokens[0] in ("*", ">", "dlq") or tokens[0].startswith(("$", "_")):
             yield (
                 ("subjects",),
-                f"found {subject!r}, expected tokens divided by dots, * and > as wildcards, the "
-                "first one a plain word other than dlq",
+                f"found {subject!r}, expected tokens divided by dots, the first a word but dlq",
             )
         for index, column in enumerate(contract.columns):
             token = column.subject_token
@@ -162,8 +161,7 @@ def _time(contract: Contract) -> Iterator[tuple[Key, str]]:
     if column.nullable:
         yield (
             key,
-            f"found {column.name!r}, which may be missing, expected required = true or "
-            "default = 'stored_at'",
+            f"found {column.name!r}, which may be missing, expected it required or with a default",
         )
 
 
@@ -176,8 +174,7 @@ def _key(contract: Contract, key: Key, names: tuple[str, ...]) -> Iterator[tuple
         if column.nullable:
             yield (
                 key,
-                f"found {name!r}, which may be missing, expected columns that are required or "
-                "have a default",
+                f"found {name!r}, which may be missing, expected columns that always have a value",
             )
 
 
@@ -203,12 +200,9 @@ def _rollup(contract: Contract) -> Iterator[tuple[Key, str]]:
         return
     yield from _key(contract, ("rollup", "group_by"), rollup.group_by)
     for name in rollup.group_by:
-        if name in (contract.time_column, *_ROLLUP_COLUMNS):
-            yield (
-                ("rollup", "group_by"),
-                f"found {name!r}, expected columns other than the time column and "
-                f"{', '.join(_ROLLUP_COLUMNS)}",
-            )
+        taken = (contract.time_column, *_ROLLUP_COLUMNS)
+        if name in taken:
+            yield ("rollup", "group_by"), f"found {name!r}, expected none of {', '.join(taken)}"
     yield from _existing(contract, ("rollup", "value"), rollup.value)
     kind = contract.column(rollup.value).type
     if not (kind.is_integer or kind.is_float):

@@ -7,8 +7,6 @@ decodes them. A message is stored whole or refused whole, and never affects a ne
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +19,19 @@ from ingest.contract import STORED_AT, Column, ColumnType, Contract
 from ingest.json_columns import finished_array, wire_array
 from ingest.json_payload import JsonReader, JsonRows, is_utf8
 from ingest.messages import Messages
+from ingest.pieces import JsonColumns, Piece, in_order
 from ingest.problems import Problems, check_ranges
 from ingest.refusal import Reason, Refused, RefusedPayloadError
+
+__all__ = ["Decoded", "Decoder", "Refused"]
 
 Int64Array = npt.NDArray[np.int64]
 
 CHUNK = 1024
 """Messages decoded and turned into arrays at a time, so that both stay in the CPU's cache."""
+
+SMALL_CHUNK = 32
+"""Messages decoded together when a larger chunk holds one that cannot be."""
 
 _WHITE_SPACE = b" \t\r\n"
 
@@ -41,22 +45,12 @@ class Decoded:
 
 
 @dataclass(slots=True)
-class _Piece:
-    """Rows that come from one kind of payload, column by column."""
-
-    arrays: dict[str, pa.Array]
-    messages: Int64Array
-    elements: Int64Array
-
-
-@dataclass(slots=True)
 class _Batch:
     """What is known while one run of messages is decoded."""
 
     messages: Messages
-    pieces: list[_Piece] = field(default_factory=list)
-    wire: dict[str, list[pa.Array]] = field(default_factory=dict)
-    counts: list[npt.NDArray[Any]] = field(default_factory=list)
+    json: JsonColumns
+    pieces: list[Piece] = field(default_factory=list)
     refused: dict[int, tuple[Reason, str]] = field(default_factory=dict)
     problems: Problems = field(default_factory=Problems)
 
@@ -78,12 +72,11 @@ class Decoder:
 
         The payloads together must stay below 2 GiB, the limit of one Arrow string column.
         """
-        batch = _Batch(messages)
+        batch = _Batch(messages, JsonColumns(self.contract, self._json.getters))
         tokens = self._subject_tokens(batch)
         for start in range(0, len(messages), CHUNK):
             self._read(batch, start, messages.payloads[start : start + CHUNK])
-        self._finish_json(batch)
-        piece = _in_order(batch.pieces)
+        piece = in_order([*batch.pieces, batch.json.finish(batch.problems)])
         stored_us = messages.stored_at_ns[piece.messages] // 1000
         places = (piece.messages, piece.elements)
         check_ranges(self.contract, piece.arrays, places, stored_us, batch.problems)
@@ -100,31 +93,44 @@ class Decoder:
         return Decoded(rows, _refused(batch))
 
     def _read(self, batch: _Batch, start: int, payloads: list[bytes]) -> None:
-        rows = self._json.together(payloads)
-        if rows is not None:
-            self._add_json(batch, rows, np.arange(start, start + len(payloads)), None)
+        """Decode together what can be; a payload that cannot be takes few others with it."""
+        numbers = range(start, start + len(payloads))
+        together = self._json.together(payloads)
+        if together is not None:
+            batch.json.add(together, numbers, None)
             return
-        rows, messages, elements = JsonRows(), [], []
-        for message, payload in enumerate(payloads, start):
-            try:
-                if payload.startswith(CONTINUATION):
-                    batch.pieces.append(self._arrow_piece(payload, message))
-                    continue
-                some = self._one(payload)
-            except RefusedPayloadError as error:
-                batch.refused.setdefault(message, (error.reason, error.detail))
+        rows = JsonRows()
+        messages: list[int] = []
+        elements: list[int] = []
+        for at in range(0, len(payloads), SMALL_CHUNK):
+            few = payloads[at : at + SMALL_CHUNK]
+            together = self._json.together(few)
+            if together is not None:
+                rows.extend(together)
+                messages += numbers[at : at + SMALL_CHUNK]
+                elements += [0] * len(few)
                 continue
-            rows.rows += some.rows
-            rows.rests += some.rests
-            messages += [message] * len(some)
-            elements += range(len(some))
-        if rows.rows:
-            self._add_json(batch, rows, np.array(messages), np.array(elements))
+            for message, payload in enumerate(few, start + at):
+                some = self._singly(batch, message, payload)
+                rows.extend(some)
+                messages += [message] * len(some)
+                elements += range(len(some))
+        batch.json.add(rows, messages, elements)
+
+    def _singly(self, batch: _Batch, message: int, payload: bytes) -> JsonRows:
+        """The JSON rows of one payload; none when it is refused or Arrow, which is noted."""
+        try:
+            if not payload.startswith(CONTINUATION):
+                return self._one(payload)
+            batch.pieces.append(self._arrow_piece(payload, message))
+        except RefusedPayloadError as error:
+            batch.refused.setdefault(message, (error.reason, error.detail))
+        return JsonRows()
 
     def _one(self, payload: bytes) -> JsonRows:
         self._check_size(payload)
         first = payload[:1]
-        if first in b" \t\r\n":
+        if first in _WHITE_SPACE:
             first = payload.lstrip(_WHITE_SPACE)[:1]
         if first in (b"{", b"["):
             return self._json.one(payload)
@@ -143,7 +149,7 @@ class Decoder:
             detail = f"found {len(payload)} bytes, expected at most {most}"
             raise RefusedPayloadError(Reason.TOO_LARGE, detail)
 
-    def _arrow_piece(self, payload: bytes, message: int) -> _Piece:
+    def _arrow_piece(self, payload: bytes, message: int) -> Piece:
         self._check_size(payload)
         arrays, rests = self._arrow.read(payload)
         if self.contract.unknown_column is not None:
@@ -154,46 +160,7 @@ class Decoder:
                 arrays[column.name] = pa.nulls(count, column.type.arrow)
                 if column.type is ColumnType.MAP:
                     arrays[column.name] = wire_array(column, [None] * count)
-        return _Piece(arrays, np.full(count, message), np.arange(count))
-
-    def _add_json(
-        self,
-        batch: _Batch,
-        rows: JsonRows,
-        messages: npt.NDArray[Any],
-        elements: npt.NDArray[Any] | None,
-    ) -> None:
-        """Turn rows into arrays at once, so that the Python objects can go."""
-        for column in self.contract.columns:
-            if column.path is not None:
-                values = self._json.getters[column.name](rows.rows)
-                batch.wire.setdefault(column.name, []).append(wire_array(column, values))
-            elif column.name == self.contract.unknown_column:
-                texts = pa.array(rows.rests, pa.string())
-                batch.wire.setdefault(column.name, []).append(texts)
-        if elements is None:
-            elements = np.zeros(len(messages), np.int64)
-        batch.counts.append(np.stack([messages, elements]))
-
-    def _finish_json(self, batch: _Batch) -> None:
-        if not batch.counts:
-            empty = {
-                column.name: pa.array([], column.type.arrow)
-                for column in self.contract.columns
-                if column.constant is None and column.subject_token is None
-            }
-            batch.pieces.append(_Piece(empty, np.zeros(0, np.int64), np.zeros(0, np.int64)))
-            return
-        places = np.concatenate(batch.counts, axis=1)
-        piece = _Piece({}, places[0], places[1])
-        for position, column in enumerate(self.contract.columns):
-            if column.name not in batch.wire:
-                continue
-            report = partial(_report, batch.problems, piece, (position, column.name))
-            wire = batch.wire.pop(column.name)
-            array = wire[0] if len(wire) == 1 else pa.concat_arrays(wire)
-            piece.arrays[column.name] = finished_array(column, array, report)
-        batch.pieces.append(piece)
+        return Piece(arrays, np.full(count, message), np.arange(count))
 
     def _subject_tokens(self, batch: _Batch) -> list[list[str]]:
         """The tokens of each message's subject; messages with too few of them are refused."""
@@ -212,7 +179,7 @@ class Decoder:
         return [known[subject] for subject in batch.messages.subjects]
 
     def _column(
-        self, column: Column, piece: _Piece, tokens: list[list[str]], stored_us: Int64Array
+        self, column: Column, piece: Piece, tokens: list[list[str]], stored_us: Int64Array
     ) -> pa.Array:
         kind = column.type.arrow
         if column.constant is not None:
@@ -229,7 +196,7 @@ class Decoder:
         return pc.fill_null(array, _scalar(column, column.default))
 
     def _metadata(
-        self, messages: Messages, piece: _Piece, stored_us: Int64Array, epoch: str
+        self, messages: Messages, piece: Piece, stored_us: Int64Array, epoch: str
     ) -> list[pa.Array]:
         count = len(stored_us)
         return [
@@ -249,32 +216,6 @@ def _scalar(column: Column, value: object) -> pa.Scalar:
         rfc = Column(name=column.name, type=column.type, format=None)
         return finished_array(rfc, wire, lambda *_: None)[0]
     return pa.scalar(value, column.type.arrow)
-
-
-def _report(
-    problems: Problems,
-    piece: _Piece,
-    column: tuple[int, str],
-    rows: npt.NDArray[Any],
-    reason: Reason,
-    describe: Any,
-) -> None:
-    problems.add(rows, (piece.messages, piece.elements), column, reason, describe)
-
-
-def _in_order(pieces: list[_Piece]) -> _Piece:
-    """All rows as one piece, in the order of their messages and elements."""
-    if len(pieces) == 1:
-        return pieces[0]
-    messages = np.concatenate([piece.messages for piece in pieces])
-    elements = np.concatenate([piece.elements for piece in pieces])
-    order = np.argsort(messages, kind="stable")
-    taken = pa.array(order)
-    arrays = {
-        name: pa.concat_arrays([piece.arrays[name] for piece in pieces]).take(taken)
-        for name in pieces[0].arrays
-    }
-    return _Piece(arrays, messages[order], elements[order])
 
 
 def _refused(batch: _Batch) -> list[Refused]:

@@ -32,6 +32,11 @@ class JsonRows:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def extend(self, other: JsonRows) -> None:
+        """Append the rows of another payload."""
+        self.rows += other.rows
+        self.rests += other.rests
+
 
 class JsonReader:
     """Decodes the JSON payloads of one contract; holds no state between calls."""
@@ -159,7 +164,7 @@ def _measured(payload: bytes) -> tuple[int, int]:
     depth = np.cumsum(steps)
     commas = np.count_nonzero((characters == ord(",")) & (depth == 1))
     is_list = outside.lstrip(b" \t\r\n")[:1] == b"["
-    return int(depth.max(initial=0)), commas + 1 if is_list else 1
+    return int(depth.max(initial=0)), int(commas) + 1 if is_list else 1
 
 
 def _where_not_utf8(payload: bytes) -> str:

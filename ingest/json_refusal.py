@@ -10,7 +10,7 @@ import msgspec
 
 from ingest.contract import Column, ColumnType, Contract, TimeFormat, UnknownFields
 from ingest.contract_rules import INT_BOUNDS
-from ingest.json_struct import NULL, Tree, is_required, path_tree
+from ingest.json_struct import Tree, is_required, path_tree
 from ingest.refusal import Reason, RefusedPayloadError, excerpt
 
 Problem = tuple[Reason, str]

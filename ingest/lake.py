@@ -40,7 +40,7 @@ class LakeWriter:
         self._lane = lane
         self._fence = fence
         self._reader = make_reader()
-        self._committer = LakeCommitter(lane, sink, writer)
+        self._committer = LakeCommitter(lane, sink, fence, writer)
         self._take_over = LakeTakeOver(lane, fence, sink, self._committer)
         self._spools = SpoolFolder(lane.settings.lake.spool_dir, lane.name)
         self._spool: Spool | None = None

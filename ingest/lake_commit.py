@@ -18,6 +18,7 @@ import structlog
 from pyiceberg.table import Table
 
 from ingest.errors import FencedError, IngestError, OutcomeUnknownError, Transient
+from ingest.fence import Fence
 from ingest.fault_points import FaultPoint, reach
 from ingest.lane import Backoff, Lane
 from ingest.marks import Mark
@@ -44,9 +45,10 @@ class Attempt:
 class LakeCommitter:
     """Runs the commit protocol of one lane; one commit is under way at any time."""
 
-    def __init__(self, lane: Lane, sink: IcebergSink, writer: str) -> None:
+    def __init__(self, lane: Lane, sink: IcebergSink, fence: Fence, writer: str) -> None:
         self._lane = lane
         self._sink = sink
+        self._fence = fence
         self._writer = writer
         self._table: Table | None = None
         self._task: asyncio.Task[None] | None = None
@@ -108,6 +110,9 @@ class LakeCommitter:
         )
         attempt.snapshot_ids.add(staged.snapshot_id)
         reach(FaultPoint.LAKE_AFTER_UPLOAD)
+        # Not what keeps rows single (the catalog does), but it keeps a writer that was overtaken
+        # from winning the race against its successor.
+        await self._fence.confirm()
         started = time.monotonic()
         try:
             await self._lane.blocking(lambda: self._sink.send(table, staged))

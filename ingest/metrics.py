@@ -29,6 +29,7 @@ class Metrics:
     def __init__(self, lane: str, path: str) -> None:
         self.lane = lane
         self.path = path
+        self.watermark_now = 0
         self.registry = CollectorRegistry()
         both = ("lane", "path")
         self._messages = self._counter(
@@ -126,6 +127,7 @@ class Metrics:
 
     def watermark(self, sink: str, sequence: int) -> None:
         """Sets the sink's watermark."""
+        self.watermark_now = sequence
         self._watermark.labels(sink, self.lane).set(sequence)
 
     def freshness(self, sink: str, *, event_s: float, stored_s: float) -> None:

@@ -128,7 +128,8 @@ def _offset_seconds(characters: npt.NDArray[np.uint8], at: int, valid: BoolArray
     hours = _number(characters, at + 1, 2, valid)
     minutes = _number(characters, at + 4, 2, valid)
     valid &= (hours < 24) & (minutes < 60)
-    return np.where(sign == ord("-"), -1, 1) * (hours * 3600 + minutes * 60)
+    seconds: Int64Array = hours * 3600 + minutes * 60
+    return np.where(sign == ord("-"), -seconds, seconds)
 
 
 def _days(characters: npt.NDArray[np.uint8]) -> tuple[Int64Array, BoolArray]:
