@@ -1,0 +1,5 @@
+"""Runs ``sensor-sim`` as ``python -m simulator``."""
+
+from simulator.cli import main
+
+main()

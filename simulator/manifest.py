@@ -1,0 +1,193 @@
+"""The manifest: what JetStream acknowledged, in numbers that a sink's rows must add up to.
+
+The fingerprint of a device is the sum modulo 2^64 of one XXH64 per reading, so it needs no order
+and no memory, and any engine can compute it from the rows it holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from xxhash import xxh64_intdigest
+
+from simulator.readings import Message, Reading
+
+FORMAT = 1
+MASK = 0xFFFFFFFFFFFFFFFF
+_BITS = struct.Struct("<q")
+_DOUBLE = struct.Struct("<d")
+
+
+def canonical_reading(reading: Reading) -> bytes:
+    """Bytes that identify a reading whatever engine holds it.
+
+    ``<byte length>:<text>`` of device_id, site, metric, ts, value, unit, concatenated; a null is
+    ``-``. Texts are UTF-8; ts is decimal microseconds since the Unix epoch; value is the signed
+    decimal int64 that has the bits of the IEEE 754 double.
+    """
+    bits = _BITS.unpack(_DOUBLE.pack(reading.value))[0]
+    texts = (reading.device_id, reading.site, reading.metric, reading.ts_us, bits, reading.unit)
+    return b"".join(canonical_text(text) for text in texts)
+
+
+def canonical_text(value: str | int | None) -> bytes:
+    """``<byte length>:<text>`` of one value, ``-`` of None."""
+    if value is None:
+        return b"-"
+    text = str(value).encode()
+    return b"%d:%b" % (len(text), text)
+
+
+def fingerprint(reading: Reading) -> int:
+    """XXH64 (seed 0) of the canonical bytes, 0 to 2^64 - 1."""
+    return xxh64_intdigest(canonical_reading(reading))
+
+
+def now_text() -> str:
+    """The current time, RFC 3339, UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a run's messages come from; goes into the manifest as it is."""
+
+    run_id: str
+    contract: str
+    subject_prefix: str
+    source: str
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Result of a run.
+
+    ``messages`` were acknowledged, ``readings`` are those in the well-formed ones. ``complete``:
+    the source was read to its end and every message was acknowledged. ``unknown`` messages were
+    sent but their acknowledgement never came: each may be stored or not; ``refused`` ones are not
+    stored. ``resent`` counts second tries; ``acknowledged_as_duplicate`` those that the server had
+    already. ``labels`` counts well-formed messages that were late, doubled by the device or caught
+    up. ``devices`` maps each device to ``readings`` and ``fingerprint`` (16 hex digits). Sequences
+    are None for an empty run.
+    """
+
+    format: int
+    origin: Origin
+    stream: str
+    started_at: str
+    finished_at: str
+    complete: bool
+    messages: int
+    readings: int
+    first_sequence: int | None
+    last_sequence: int | None
+    resent: int
+    acknowledged_as_duplicate: int
+    refused: int
+    unknown: int
+    malformed: dict[str, int]
+    labels: dict[str, int]
+    devices: dict[str, dict[str, int | str]]
+
+    def to_json(self) -> str:
+        """JSON document with sorted keys; the origin's fields stand at the top level."""
+        fields = asdict(self)
+        origin = fields.pop("origin")
+        return json.dumps(fields | origin, indent=1, sort_keys=True) + "\n"
+
+    @property
+    def malformed_messages(self) -> int:
+        """Acknowledged messages that the pipeline must refuse."""
+        return sum(self.malformed.values())
+
+
+@dataclass(slots=True)
+class ManifestBuilder:
+    """Adds up acknowledged messages; memory grows with devices, never with messages."""
+
+    origin: Origin
+    stream: str = ""
+    started_at: str = field(default_factory=now_text)
+    messages: int = 0
+    resent: int = 0
+    refused: int = 0
+    duplicates: int = 0
+    first_sequence: int = 0
+    last_sequence: int = 0
+    malformed: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    devices: dict[str, list[int]] = field(default_factory=dict)
+
+    def acknowledge(self, settled: Sequence[tuple[Message, int, bool]]) -> None:
+        """Counts stored messages, each with its sequence and whether the server had it already."""
+        devices = self.devices
+        for message, _, duplicate in settled:
+            self.duplicates += duplicate
+            if message.malformed:
+                self.malformed[message.label] += 1
+                continue
+            if message.label:
+                self.labels[message.label] += 1
+            totals = devices.get(message.device)
+            if totals is None:
+                totals = devices[message.device] = [0, 0]
+            totals[0] += message.readings
+            totals[1] += message.fingerprint
+        sequences = [sequence for _, sequence, _ in settled]
+        self.messages += len(sequences)
+        self.last_sequence = max(self.last_sequence, *sequences)
+        self.first_sequence = min(self.first_sequence or sequences[0], *sequences)
+
+    def build(self, *, complete: bool, unknown: int) -> Manifest:
+        """The manifest as of now."""
+        return Manifest(
+            format=FORMAT,
+            origin=self.origin,
+            stream=self.stream,
+            started_at=self.started_at,
+            finished_at=now_text(),
+            complete=complete,
+            messages=self.messages,
+            readings=sum(count for count, _ in self.devices.values()),
+            first_sequence=self.first_sequence or None,
+            last_sequence=self.last_sequence or None,
+            resent=self.resent,
+            acknowledged_as_duplicate=self.duplicates,
+            refused=self.refused,
+            unknown=unknown,
+            malformed=dict(self.malformed),
+            labels=dict(self.labels),
+            devices={
+                device: {"readings": count, "fingerprint": f"{total & MASK:016x}"}
+                for device, (count, total) in self.devices.items()
+            },
+        )
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Writes the manifest so that a reader sees the old file or the whole new one.
+
+    Raises OSError when the folder cannot be written.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(manifest.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
