@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from ingest.decode import Decoded, Refused
 from ingest.marks import Mark
-from ingest.messages import Messages
+from ingest.messages import Int64Array, Messages
 from ingest.ranges import SequenceRange
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -80,13 +81,13 @@ def cut(
 def _stops(
     messages: Messages,
     batch: pa.RecordBatch,
-    row_ends: np.ndarray,  # type: ignore[type-arg]
+    row_ends: Int64Array,
     max_rows: int,
     max_bytes: int,
 ) -> Iterator[int]:
     days = messages.stored_at_ns // DAY_NS
     bounds = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(messages)]
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in pairwise(bounds):
         waiting = [(first, last)]
         while waiting:
             start, stop = waiting.pop()
@@ -100,7 +101,7 @@ def _stops(
 
 def _rows(
     batch: pa.RecordBatch,
-    row_ends: np.ndarray,  # type: ignore[type-arg]
+    row_ends: Int64Array,
     start: int,
     stop: int,
 ) -> pa.RecordBatch:

@@ -15,7 +15,7 @@ from ingest.settings import Settings
 
 
 def connect(settings: Settings) -> Catalog:
-    """The catalog. Raises SinkUnavailableError, or SettingsError when it refuses the credentials."""
+    """The catalog. Raises SinkUnavailableError, or SettingsError when credentials are refused."""
     properties: dict[str, Any] = {
         "type": "rest",
         "uri": settings.catalog.uri,

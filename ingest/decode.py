@@ -30,9 +30,6 @@ Int64Array = npt.NDArray[np.int64]
 CHUNK = 1024
 """Messages decoded and turned into arrays at a time, so that both stay in the CPU's cache."""
 
-SMALL_CHUNK = 32
-"""Messages decoded together when a larger chunk holds one that cannot be."""
-
 _WHITE_SPACE = b" \t\r\n"
 
 
@@ -93,28 +90,25 @@ class Decoder:
         return Decoded(rows, _refused(batch))
 
     def _read(self, batch: _Batch, start: int, payloads: list[bytes]) -> None:
-        """Decode together what can be; a payload that cannot be takes few others with it."""
-        numbers = range(start, start + len(payloads))
+        """Decode the payloads in one call where that is sound, else each by itself."""
         together = self._json.together(payloads)
         if together is not None:
-            batch.json.add(together, numbers, None)
+            batch.json.add(together, range(start, start + len(payloads)), None)
             return
-        rows = JsonRows()
+        rows = JsonRows([], [])
         messages: list[int] = []
         elements: list[int] = []
-        for at in range(0, len(payloads), SMALL_CHUNK):
-            few = payloads[at : at + SMALL_CHUNK]
-            together = self._json.together(few)
-            if together is not None:
-                rows.extend(together)
-                messages += numbers[at : at + SMALL_CHUNK]
-                elements += [0] * len(few)
+        for message, payload in enumerate(payloads, start):
+            row = self._json.quickly(payload)
+            if row is not None:
+                rows.rows.append(row)
+                messages.append(message)
+                elements.append(0)
                 continue
-            for message, payload in enumerate(few, start + at):
-                some = self._singly(batch, message, payload)
-                rows.extend(some)
-                messages += [message] * len(some)
-                elements += range(len(some))
+            some = self._singly(batch, message, payload)
+            rows.extend(some)
+            messages += [message] * len(some)
+            elements += range(len(some))
         batch.json.add(rows, messages, elements)
 
     def _singly(self, batch: _Batch, message: int, payload: bytes) -> JsonRows:
@@ -125,7 +119,7 @@ class Decoder:
             batch.pieces.append(self._arrow_piece(payload, message))
         except RefusedPayloadError as error:
             batch.refused.setdefault(message, (error.reason, error.detail))
-        return JsonRows()
+        return JsonRows([], [])
 
     def _one(self, payload: bytes) -> JsonRows:
         self._check_size(payload)

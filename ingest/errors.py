@@ -3,7 +3,7 @@
 ::
 
     IngestError
-    ├── SettingsError            (terminal, exit 2)  a setting is missing, unknown or wrong
+    ├── SettingsError            (terminal, exit 2)  a setting is missing or wrong
     ├── ContractError            (terminal, exit 2)  a contract file or its evolution is wrong
     ├── SinkUnavailableError     (transient)         a sink does not answer or is overloaded
     ├── StreamUnavailableError   (transient)         NATS or JetStream does not answer

@@ -106,9 +106,11 @@ class EntryStore:
     async def confirm(self) -> None:
         """Reads the entry back: it must be what this writer wrote last. Raises FencedError."""
         kept = await self._bucket.read(self._key)
-        if kept is None or kept.revision != self._revision or _decode(
-            kept.value, self._key
-        ) != self._entry:
+        if (
+            kept is None
+            or kept.revision != self._revision
+            or _decode(kept.value, self._key) != self._entry
+        ):
             raise self._fenced()
 
     def _fenced(self) -> FencedError:

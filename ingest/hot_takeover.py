@@ -99,9 +99,7 @@ class HotTakeOver:
         before = await message_at(self._lane.link, self._lane.name, first - 1)
         done = Mark(registry.epoch.id, first - 1, before.stored_at_ns // 1000 if before else 0)
         row = await self._nearest_row(first - 1)
-        await self._entries.move(
-            msgspec.structs.replace(entry, done=done, row=row, pending=None)
-        )
+        await self._entries.move(msgspec.structs.replace(entry, done=done, row=row, pending=None))
 
     async def _compare_with_sink(self, entry: HotEntry) -> None:
         """The sink must hold the newest row on record and none beyond it."""
@@ -113,12 +111,15 @@ class HotTakeOver:
                 f" {row.sequence}, but the entry hot.{self._lane.name} is missing; {ADVICE}"
             )
         newest = entry.row
-        if newest is not None and not self._aged_out(newest):
-            if not await patiently(lambda: self._sink.has_row(newest), "look for the newest row"):
-                raise SinkBehindRecordError(
-                    f"{self._sink.table} lacks sequence {newest.sequence} of {self._lane.name},"
-                    f" stored before and on record; it was restored or emptied; {ADVICE}"
-                )
+        if (
+            newest is not None
+            and not self._aged_out(newest)
+            and not await patiently(lambda: self._sink.has_row(newest), "look for the newest row")
+        ):
+            raise SinkBehindRecordError(
+                f"{self._sink.table} lacks sequence {newest.sequence} of {self._lane.name},"
+                f" stored before and on record; it was restored or emptied; {ADVICE}"
+            )
         top = entry.pending.last_mark if entry.pending else entry.done
         beyond = await patiently(lambda: self._sink.newest_above(top), "look beyond the record")
         if beyond is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from ingest.contract import Contract, UnknownFields
-from ingest.json_refusal import refusal
+from ingest.json_refusal import JsonRefusals
 from ingest.json_struct import Getter, Row, path_tree, rest_of, row_struct
 from ingest.refusal import Reason, RefusedPayloadError
 
@@ -22,12 +23,15 @@ A decoder's own limit depends on the interpreter and on the stack above it; this
 _LINE_END, _OPEN, _OPEN_LIST, _CLOSE = b"\n{[}"
 
 
+@dataclass(slots=True)
 class JsonRows:
-    """Rows of many messages, still Python objects, with what columns cannot hold beside them."""
+    """Rows of payloads, still Python objects, and for each the fields that no column names.
 
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.rests: list[str | None] = []
+    ``rests`` is empty unless the contract keeps such fields.
+    """
+
+    rows: list[Row]
+    rests: list[str | None]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -46,6 +50,7 @@ class JsonReader:
         self._contract = contract
         self._tree = path_tree(contract)
         self._keep = contract.unknown_fields is UnknownFields.KEEP
+        self._refusals = JsonRefusals(contract)
         self._object = msgspec.json.Decoder(struct)
         self._list: msgspec.json.Decoder[list[Row]] = msgspec.json.Decoder(list[struct])  # type: ignore[valid-type]
 
@@ -62,16 +67,13 @@ class JsonReader:
         joined = b"\n".join(payloads)
         if not self._uniform(joined, payloads):
             return None
-        result = JsonRows()
         try:
-            result.rows = self._object.decode_lines(joined)
+            rows = self._object.decode_lines(joined)
         except msgspec.DecodeError:
             return None
-        if len(result.rows) != len(payloads):
+        if len(rows) != len(payloads):
             return None
-        if self._keep:
-            result.rests = [rest_of(payload, self._tree) for payload in payloads]
-        return result
+        return JsonRows(rows, self._rests(payloads))
 
     def _uniform(self, joined: bytes, payloads: Sequence[bytes]) -> bool:
         if not joined or joined[0] != _OPEN or joined[-1] != _CLOSE:
@@ -90,6 +92,21 @@ class JsonReader:
             return False
         return is_utf8(joined)
 
+    def quickly(self, payload: bytes) -> Row | None:
+        """The row of an ordinary object; None for whatever needs a closer look in `one`."""
+        if (
+            self._keep
+            or payload[:1] != b"{"
+            or len(payload) > self._contract.max_message_bytes
+            or not payload.isascii()
+            or _opened(payload) > MAX_DEPTH
+        ):
+            return None
+        try:
+            return self._object.decode(payload)
+        except msgspec.DecodeError:
+            return None
+
     def one(self, payload: bytes) -> JsonRows:
         """The rows of one payload that begins with ``{`` or ``[``, white space aside.
 
@@ -98,21 +115,17 @@ class JsonReader:
         if not is_utf8(payload):
             raise RefusedPayloadError(Reason.INVALID_UTF8, _where_not_utf8(payload))
         check_structure(payload, self._contract.max_rows_per_message)
-        result = JsonRows()
         is_list = payload.lstrip(b" \t\r\n")[:1] == b"["
         try:
-            if is_list:
-                result.rows = self._list.decode(payload)
-            else:
-                result.rows = [self._object.decode(payload)]
+            rows = self._list.decode(payload) if is_list else [self._object.decode(payload)]
         except msgspec.DecodeError as error:
-            raise refusal(payload, self._contract, error) from None
-        if not result.rows:
+            raise self._refusals.explain(payload, error) from None
+        if not rows:
             raise RefusedPayloadError(Reason.EMPTY, "found an array without elements")
-        if self._keep:
-            elements = _ELEMENTS(payload) if is_list else [payload]
-            result.rests = [rest_of(element, self._tree) for element in elements]
-        return result
+        return JsonRows(rows, self._rests(_ELEMENTS(payload) if is_list else [payload]))
+
+    def _rests(self, elements: Sequence[bytes | msgspec.Raw]) -> list[str | None]:
+        return [rest_of(element, self._tree) for element in elements] if self._keep else []
 
 
 def is_utf8(payload: bytes) -> bool:

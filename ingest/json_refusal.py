@@ -22,25 +22,29 @@ _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _ANYTHING = msgspec.json.Decoder().decode
 
 
-def refusal(payload: bytes, contract: Contract, error: Exception) -> RefusedPayloadError:
-    """What to say about a payload that the contract's decoder refused with ``error``.
+class JsonRefusals:
+    """Says what is wrong with payloads that the decoder of one contract refused."""
 
-    The payload must be UTF-8 and not nested too deep.
-    """
-    try:
-        is_list = payload.lstrip(b" \t\r\n")[:1] == b"["
-        elements = _ELEMENTS(payload) if is_list else [msgspec.Raw(payload)]
-        if not is_list:
-            _FIELDS(payload)
-        tree = path_tree(contract)
-        refuse_unknown = contract.unknown_fields is UnknownFields.REFUSE
-        for index, element in enumerate(elements):
-            for reason, detail in _object(element, tree, "", refuse_unknown=refuse_unknown):
-                return RefusedPayloadError(reason, f"element {index}, {detail}")
-    except msgspec.DecodeError as malformed:
-        return RefusedPayloadError(Reason.INVALID_JSON, str(malformed))
-    # A key that stands twice: the decoder stumbled over a value that a later one replaces.
-    return RefusedPayloadError(Reason.WRONG_TYPE, str(error))
+    def __init__(self, contract: Contract) -> None:
+        self._tree = path_tree(contract)
+        self._refuse_unknown = contract.unknown_fields is UnknownFields.REFUSE
+
+    def explain(self, payload: bytes, error: Exception) -> RefusedPayloadError:
+        """The first thing wrong; ``error`` is what the decoder said.
+
+        The payload must be UTF-8 and not nested too deep.
+        """
+        try:
+            is_list = payload.lstrip(b" \t\r\n")[:1] == b"["
+            elements = _ELEMENTS(payload) if is_list else [msgspec.Raw(payload)]
+            for index, element in enumerate(elements):
+                problems = _object(element, self._tree, "", refuse_unknown=self._refuse_unknown)
+                for reason, detail in problems:
+                    return RefusedPayloadError(reason, f"element {index}, {detail}")
+        except msgspec.DecodeError as malformed:
+            return RefusedPayloadError(Reason.INVALID_JSON, str(malformed))
+        # A key that stands twice: the decoder stumbled over a value that a later one replaces.
+        return RefusedPayloadError(Reason.WRONG_TYPE, str(error))
 
 
 def _kind(raw: msgspec.Raw) -> str:

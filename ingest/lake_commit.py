@@ -18,8 +18,8 @@ import structlog
 from pyiceberg.table import Table
 
 from ingest.errors import FencedError, IngestError, OutcomeUnknownError, Transient
-from ingest.fence import Fence
 from ingest.fault_points import FaultPoint, reach
+from ingest.fence import Fence
 from ingest.lane import Backoff, Lane
 from ingest.marks import Mark
 from ingest.sinks.iceberg import CommitConflictError, IcebergSink, Uploaded

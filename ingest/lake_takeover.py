@@ -23,7 +23,9 @@ ADVICE = "stop all writers of the lane and run `ingest repair lake`"
 class LakeTakeOver:
     """Leads a new lake writer to the position from which it may read on."""
 
-    def __init__(self, lane: Lane, fence: Fence, sink: IcebergSink, committer: LakeCommitter) -> None:
+    def __init__(
+        self, lane: Lane, fence: Fence, sink: IcebergSink, committer: LakeCommitter
+    ) -> None:
         self._lane = lane
         self._fence = fence
         self._sink = sink
@@ -34,7 +36,7 @@ class LakeTakeOver:
         """Takes the lane over. Raises FencedError, SinkBehindRecordError."""
         await self._fence.take_over()
         table = await self._lane.patiently(self._sink.load, "load the Iceberg table")
-        await self._compare_with_data(table, registry)
+        await self._compare_with_data(table)
         self._committer.start_from(table)
         watermark = self._committer.watermark
         first = registry.record.epochs[0].first_seq
@@ -64,7 +66,7 @@ class LakeTakeOver:
         self.position = first
         return True
 
-    async def _compare_with_data(self, table: Table, registry: Registry) -> None:
+    async def _compare_with_data(self, table: Table) -> None:
         """The watermark property and the rows in the data files must agree."""
         name = ".".join(self._sink.table_name)
         newest = await self._lane.patiently(

@@ -45,7 +45,7 @@ class Piece:
 
 @dataclass
 class Stopping:
-    """Asked to stop: ``soon`` drains, and after ``grace_s`` an absent sink is waited for no more."""
+    """Asked to stop: ``soon`` drains; after ``grace_s`` an absent sink is not waited for."""
 
     grace_s: float = 20.0
     soon: asyncio.Event = field(default_factory=asyncio.Event)
@@ -200,9 +200,7 @@ def _split(messages: Messages, registry: Registry) -> tuple[Messages, Messages |
     index = int(messages.sequences.searchsorted(change))
     last = int(messages.sequences[index - 1])
     head = messages.slice(0, index, SequenceRange(messages.covered.first, last))
-    rest = messages.slice(
-        index, len(messages), SequenceRange(last + 1, messages.covered.last)
-    )
+    rest = messages.slice(index, len(messages), SequenceRange(last + 1, messages.covered.last))
     return head, rest
 
 

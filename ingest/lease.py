@@ -54,9 +54,7 @@ class Lease:
             try:
                 held = await self._bucket.read(self._key)
                 if held is None:
-                    self._revision = await self._bucket.compare_and_set(
-                        self._key, self._writer, 0
-                    )
+                    self._revision = await self._bucket.compare_and_set(self._key, self._writer, 0)
                     return True
                 if not told:
                     log.info("standby", lease=self._key, holder=held.value.decode())
@@ -77,7 +75,7 @@ class Lease:
                 await self._claim_again()
 
     async def _claim_again(self) -> None:
-        """The entry aged out while NATS was away; another holder keeps it, else it is ours again."""
+        """The entry aged out while NATS was away: ours again unless another holds it now."""
         try:
             held = await self._bucket.read(self._key)
             if held is None:

@@ -82,7 +82,7 @@ class NatsLink:
         except UNAVAILABLE as error:
             raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
         except Error as error:
-            if isinstance(error, APIError) and error.code != 503:  # noqa: PLR2004 - HTTP's word
+            if isinstance(error, APIError) and error.code != 503:
                 raise
             raise StreamUnavailableError(f"NATS refuses for now: {error!r}") from error
 

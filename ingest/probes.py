@@ -38,7 +38,8 @@ class Probes:
         def app(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
             path = environ.get("PATH_INFO", "/")
             if path == "/metrics":
-                return metrics(environ, start)
+                exported: Iterable[bytes] = metrics(environ, start)
+                return exported
             if path in {"/healthz", "/readyz"}:
                 problem = (healthy if path == "/healthz" else ready)()
                 return _answer(start, "503 Service Unavailable" if problem else "200 OK", problem)

@@ -59,3 +59,9 @@ class LaneReader(Protocol):
 
     async def close(self) -> None:
         """Ends the opening and removes its consumer; harmless when there is none."""
+
+    async def delete_predecessors(self) -> None:
+        """Removes the consumers that earlier writers of this role left on the lane.
+
+        A writer that still reads through one of them sees its pulls end.
+        """

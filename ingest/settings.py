@@ -173,10 +173,12 @@ def setting_names() -> list[str]:
     names: list[str] = []
     for name, field in Settings.model_fields.items():
         section = field.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            names += [f"{name}.{inner}" for inner in section.model_fields]
-        else:
-            names.append(name)
+        inner = (
+            section.model_fields
+            if isinstance(section, type) and issubclass(section, Section)
+            else None
+        )
+        names += [f"{name}.{one}" for one in inner] if inner else [name]
     return names
 
 

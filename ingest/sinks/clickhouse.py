@@ -98,7 +98,7 @@ class ClickHouseSink:
         return int(found) or None
 
     def nearest_row(self, sequence: int) -> Mark | None:
-        """The lane's row with the largest sequence at or below ``sequence``; newest history first."""
+        """The lane's row with the largest sequence at or below ``sequence``."""
         found = self._rows(
             f"SELECT _epoch, _seq, toUnixTimestamp64Micro(_stored_at) FROM {self.table}"
             " WHERE _lane = {lane:String} AND _seq <= {sequence:UInt64}"

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, RESTError, ValidationError
-from pyiceberg.expressions import And, EqualTo, GreaterThan, LessThanOrEqual
 from pyiceberg.io.pyarrow import _dataframe_to_data_files
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
@@ -187,10 +186,7 @@ class IcebergSink:
     def _rows_between(self, table: Table, above: int, upto: int) -> Mark | None:
         try:
             rows = table.scan(
-                row_filter=And(
-                    EqualTo("_lane", self._lane),
-                    And(GreaterThan("_seq", above), LessThanOrEqual("_seq", upto)),
-                ),
+                row_filter=f"_lane = '{self._lane}' and _seq > {above} and _seq <= {upto}",
                 selected_fields=("_epoch", "_seq", "_stored_at"),
             ).to_arrow()
         except FAILURES as error:

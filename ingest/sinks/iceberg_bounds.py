@@ -65,13 +65,15 @@ def _text(value: bytes | None) -> str | None:
 
 def _from_rows(table: Table, task: FileScanTask, lane: str) -> dict[str, int]:
     scan = table.scan(selected_fields=COLUMNS)
-    rows = ArrowScan(
-        table.metadata, table.io, scan.projection(), scan.row_filter
-    ).to_table([task])
+    rows = ArrowScan(table.metadata, table.io, scan.projection(), scan.row_filter).to_table([task])
     ours = rows.filter(pc.equal(rows.column("_lane"), lane))
     grouped: Any = ours.group_by("_epoch").aggregate([("_seq", "max")])
     return dict(
-        zip(grouped.column("_epoch").to_pylist(), grouped.column("_seq_max").to_pylist(), strict=True)
+        zip(
+            grouped.column("_epoch").to_pylist(),
+            grouped.column("_seq_max").to_pylist(),
+            strict=True,
+        )
     )
 
 
