@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, starmap
 
 import numpy as np
@@ -104,6 +104,18 @@ class FleetOptions:
         if self.interval_s is not None:
             return self.interval_s * 1e6 / (self.devices * len(METRICS))
         return 1e6 / (self.rate * self.rows_per_message or NOMINAL_RATE)
+
+    def starting(self, start_us: int | None, *, now_us: int) -> FleetOptions:
+        """These options with a start: the one given, or chosen so that no reading is in the future.
+
+        Paced in real time the first reading is now; else the last one is, where their number is
+        known.
+        """
+        if start_us is None:
+            start_us = now_us
+            if self.count is not None and (not self.rate or self.interval_s is not None):
+                start_us -= round(self.count * self.step_us)
+        return replace(self, start_us=start_us)
 
     @property
     def limits(self) -> Limits:

@@ -73,12 +73,13 @@ class Manifest:
     """Result of a run.
 
     ``messages`` were acknowledged, ``readings`` are those in the well-formed ones. ``complete``:
-    the source was read to its end and every message was acknowledged. ``unknown`` messages were
-    sent but their acknowledgement never came: each may be stored or not; ``refused`` ones are not
-    stored. ``resent`` counts second tries; ``acknowledged_as_duplicate`` those that the server had
-    already. ``labels`` counts well-formed messages that were late, doubled by the device or caught
-    up. ``devices`` maps each device to ``readings`` and ``fingerprint`` (16 hex digits). Sequences
-    are None for an empty run.
+    every message that was sent was acknowledged, so the stream holds this and nothing more.
+    ``exhausted``: the source was read to its end. ``unknown`` messages were sent but their
+    acknowledgement never came: each may be stored or not; ``refused`` ones are not stored.
+    ``resent`` counts second tries; ``acknowledged_as_duplicate`` those that the server had already.
+    ``malformed`` counts by kind the messages that must be refused; ``labels`` the well-formed ones
+    that were late, sent twice by the device, or caught up. ``devices`` maps each device to
+    ``readings`` and ``fingerprint`` (16 hex digits). Sequences are None for an empty run.
     """
 
     format: int
@@ -87,6 +88,7 @@ class Manifest:
     started_at: str
     finished_at: str
     complete: bool
+    exhausted: bool
     messages: int
     readings: int
     first_sequence: int | None
@@ -148,7 +150,7 @@ class ManifestBuilder:
         self.last_sequence = max(self.last_sequence, *sequences)
         self.first_sequence = min(self.first_sequence or sequences[0], *sequences)
 
-    def build(self, *, complete: bool, unknown: int) -> Manifest:
+    def build(self, *, exhausted: bool, unknown: int) -> Manifest:
         """The manifest as of now."""
         return Manifest(
             format=FORMAT,
@@ -156,7 +158,8 @@ class ManifestBuilder:
             stream=self.stream,
             started_at=self.started_at,
             finished_at=now_text(),
-            complete=complete,
+            complete=not unknown and not self.refused,
+            exhausted=exhausted,
             messages=self.messages,
             readings=sum(count for count, _ in self.devices.values()),
             first_sequence=self.first_sequence or None,

@@ -20,8 +20,9 @@ from simulator.errors import PublishRefusedError, PublishStalledError
 from simulator.manifest import Manifest, ManifestBuilder, Origin
 from simulator.readback import find_stored, look_at_stream
 from simulator.readings import Message
+from simulator.servers import parse_servers
 from simulator.source import Source
-from simulator.transports import Connection, connect, parse_servers
+from simulator.transports import Connection, connect
 from simulator.window import Ack, Window
 
 MAX_WRITE = 512
@@ -90,8 +91,7 @@ class Publisher:
 
     def manifest(self) -> Manifest:
         """What has been acknowledged so far."""
-        complete = self._exhausted and not self._window and self._failure is None
-        return self._builder.build(complete=complete, unknown=len(self._window))
+        return self._builder.build(exhausted=self._exhausted, unknown=len(self._window))
 
     def stats(self) -> Stats:
         """Live counts, for whoever displays them."""
@@ -109,15 +109,19 @@ class Publisher:
 
         Raises PublishRefusedError when the server will not store a message (stream full, no such
         stream, too large), PublishStalledError after ``patience_s`` without an acknowledgement,
-        SettingsError for a wrong URL or credentials.
+        SettingsError for a wrong URL or credentials, and any IngestError of the source, after
+        waiting for what was sent before it.
         """
         self._started = time.monotonic()
+        source = Source(messages)
         try:
-            await self._pump(Source(messages))
+            await self._pump(source)
             while self._window:
                 await self._ready("")
                 await self._sleep(TICK_S)
             self._raise_failure()
+            if source.error:
+                raise source.error
         finally:
             if self._connection:
                 self._connection.close()
@@ -126,7 +130,7 @@ class Publisher:
     async def _pump(self, source: Source) -> None:
         """Sends until the source ends or ``stop`` is called."""
         started = None
-        while not self._stopped and not source.exhausted:
+        while not self._stopped and source.subject:
             connection = await self._ready(source.subject)
             started = started or time.monotonic()
             room = self.options.max_in_flight - len(self._window)

@@ -84,7 +84,8 @@ def vibration(world: World, t: FloatArray, device: IntArray, noise: FloatArray) 
     lot = unit_hash(world.seed, 6, device, slot.astype(np.int64))
     strength = np.where(lot < BURST_SHARE, 6.0 + 14.0 * lot / BURST_SHARE, 0.0)
     burst = strength * np.exp(-(t - slot * BURST_SLOT_S) / BURST_DECAY_S)
-    return 0.7 + 0.12 * np.abs(noise) + burst
+    level: FloatArray = 0.7 + 0.12 * np.abs(noise) + burst
+    return level
 
 
 def battery(world: World, t: FloatArray, device: IntArray, noise: FloatArray) -> FloatArray:  # noqa: ARG001

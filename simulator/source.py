@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ingest.errors import IngestError
 from simulator.readings import Message
 
 WAIT_MIN_S = 0.001
 
 
 class Source:
-    """The messages in their order, one ahead."""
+    """The messages in their order, one ahead.
+
+    An IngestError of the iterable ends them; it is kept in ``error``.
+    """
 
     def __init__(self, messages: Iterable[Message]) -> None:
         self._messages: Iterator[Message] = iter(messages)
-        self._next = next(self._messages, None)
+        self.error: IngestError | None = None
+        self._next = self._following()
 
     @property
     def exhausted(self) -> bool:
-        """Whether every message has been taken."""
-        return self._next is None
+        """Whether every message has been taken and no error ended them."""
+        return self._next is None and self.error is None
 
     @property
     def subject(self) -> str:
@@ -32,10 +37,17 @@ class Source:
         following = self._next
         while following is not None and len(taken) < most and following.due_s <= elapsed_s:
             taken.append(following)
-            following = next(self._messages, None)
+            following = self._following()
         self._next = following
         return taken
 
     def wait_s(self, elapsed_s: float) -> float:
         """Seconds until the next message is due."""
         return max(WAIT_MIN_S, self._next.due_s - elapsed_s) if self._next else 0.0
+
+    def _following(self) -> Message | None:
+        try:
+            return next(self._messages, None)
+        except IngestError as error:
+            self.error = error
+            return None
