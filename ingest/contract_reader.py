@@ -91,6 +91,14 @@ class Table:
         """Raise `ContractError` for one key of this table."""
         self.document.refuse((*self.key, name), message)
 
+    def _wrong(self, name: str, value: object, expected: str) -> NoReturn:
+        """Refuse a value; where none is there, a key that looks like it is the likely mistake."""
+        if value is None:
+            for typo in difflib.get_close_matches(name, list(self._values), n=1, cutoff=0.8):
+                self.refuse(typo, f"unknown key, expected {name!r}")
+        found = "nothing" if value is None else shown(value)
+        self.refuse(name, f"found {found}, expected {expected}")
+
     def has(self, name: str) -> bool:
         """Whether the key is there and not yet taken."""
         return name in self._values
@@ -110,22 +118,20 @@ class Table:
         if value is None and default is not None:
             return default
         if not isinstance(value, str) or (not value and default != ""):
-            found = "nothing" if value is None else shown(value)
-            self.refuse(name, f"found {found}, expected a text that is not empty")
+            self._wrong(name, value, "a text that is not empty")
         return value
 
     def texts(self, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """A list of strings that are not empty and differ."""
+        """A list of strings that are not empty and differ; may be empty if the default is."""
         value = self.take(name)
-        if value is None and default is not None:
+        if (value is None and default is not None) or (value == [] and default == ()):
             return default
         if (
             not isinstance(value, list)
             or not value
             or not all(isinstance(one, str) and one for one in value)
         ):
-            found = "nothing" if value is None else shown(value)
-            self.refuse(name, f"found {found}, expected a list of texts")
+            self._wrong(name, value, "a list of texts")
         if len(set(value)) < len(value):
             self.refuse(name, f"found {shown(value)}, expected texts that differ")
         return tuple(value)
@@ -155,9 +161,8 @@ class Table:
             return default
         names = [str(one) for one in kind]
         if value not in names:
-            found = "nothing" if value is None else shown(value)
             hint = nearest(value, names) if isinstance(value, str) else ""
-            self.refuse(name, f"found {found}, expected one of {', '.join(names)}{hint}")
+            self._wrong(name, value, f"one of {', '.join(names)}{hint}")
         return kind(value)
 
     def done(self) -> None:

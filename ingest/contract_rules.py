@@ -199,11 +199,15 @@ def _rollup(contract: Contract) -> Iterator[tuple[Key, str]]:
     if rollup is None:
         return
     yield from _key(contract, ("rollup", "group_by"), rollup.group_by)
-    for name in rollup.group_by:
-        taken = (contract.time_column, *_ROLLUP_COLUMNS)
-        if name in taken:
-            yield ("rollup", "group_by"), f"found {name!r}, expected none of {', '.join(taken)}"
     yield from _existing(contract, ("rollup", "value"), rollup.value)
     kind = contract.column(rollup.value).type
     if not (kind.is_integer or kind.is_float):
         yield ("rollup", "value"), f"found {rollup.value!r} of type {kind}, expected a number"
+    for name in rollup.group_by:
+        taken = (contract.time_column, rollup.value, *_ROLLUP_COLUMNS)
+        if name in taken:
+            yield ("rollup", "group_by"), f"found {name!r}, expected none of {', '.join(taken)}"
+    for name in (rollup.value, contract.time_column):
+        if name in _ROLLUP_COLUMNS:
+            taken = ", ".join(_ROLLUP_COLUMNS)
+            yield ("rollup",), f"found a column {name!r} in it, its own columns are {taken}"

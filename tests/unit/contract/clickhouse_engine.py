@@ -1,0 +1,33 @@
+"""Runs statements in ClickHouse's embedded engine; a process of its own, for one data folder.
+
+Reads a JSON list of steps from standard input: {"sql": ...} runs a statement, {"ask": ...} adds
+the rows of a query to the list of answers that is printed as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+
+
+def main() -> None:
+    from chdb import session
+
+    steps = json.load(sys.stdin)
+    answers = []
+    with tempfile.TemporaryDirectory() as folder:
+        engine = session.Session(folder)
+        for step in steps:
+            if "sql" in step:
+                engine.query(step["sql"])
+            else:
+                result = engine.query(step["ask"], "JSONCompactEachRow")
+                lines = result.bytes().decode().splitlines()
+                answers.append([json.loads(line) for line in lines])
+        engine.close()
+    json.dump(answers, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
