@@ -28,7 +28,7 @@ def parse_zone(text: str) -> tzinfo:
     if text.upper() in ("UTC", "Z"):
         return UTC
     try:
-        if text[:1] in "+-":
+        if text.startswith(("+", "-")):
             offset = datetime.fromisoformat(f"2000-01-01T00:00:00{text}").tzinfo
             assert offset is not None
             return offset

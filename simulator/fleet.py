@@ -90,7 +90,10 @@ class FleetOptions:
             self.payload == "json" and self.rows_per_message > 1,
         )
         yield f"count is {self.count}, must not be negative", (self.count or 0) < 0
-        yield f"interval_s is {self.interval_s}, must be positive", (self.interval_s or 1) <= 0
+        yield (
+            f"interval_s is {self.interval_s}, must be positive",
+            self.interval_s is not None and not 0 < self.interval_s < math.inf,
+        )
         unknown = sorted(set(self.kinds) - set(MALFORMED))
         yield f"unknown malformed kinds {unknown}, known: {sorted(MALFORMED)}", bool(unknown)
         yield (

@@ -143,13 +143,12 @@ class Connection(asyncio.Protocol):
         buffer = self._rest + data if self._rest else data
         whole = buffer.rfind(b"}\r\n") + 3
         acks = _ACK.findall(buffer, 0, whole)
-        # An acknowledgement has two line ends. If those account for all that there are, then the
-        # buffer holds nothing else; any other frame would have brought one more at least.
+        # An acknowledgement has two line ends. If those account for all up to the last one, then
+        # nothing else is there; any other frame would have brought one more at least.
         if acks and buffer.count(b"\r\n", 0, whole) == 2 * len(acks):
             self._settle(acks)
-            self._rest = buffer[whole:]
-        else:
-            self._rest = self._one_by_one(buffer)
+            buffer = buffer[whole:]
+        self._rest = self._one_by_one(buffer)
 
     def _one_by_one(self, buffer: bytes) -> bytes:
         """Acts on each whole frame in turn; returns what is left."""
