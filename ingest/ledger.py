@@ -29,7 +29,7 @@ STREAM = "LEDGER"
 SUBJECT_PREFIX = "ledger"
 JS_NO_MESSAGE_FOUND = 10037
 JS_WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
-MAX_BYTES = 1 << 30
+MAX_BYTES = 256 << 20
 EXPECTED_LAST_SUBJECT_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 
 
@@ -120,7 +120,9 @@ class Ledger:
         """Every entry, oldest first. Raises RecordInvalidError when the chain is broken."""
         found: list[LedgerEntry] = []
         sequence = 1
-        while (kept := await self._get({"seq": sequence, "next_by_subj": self._subject})) is not None:
+        while (
+            kept := await self._get({"seq": sequence, "next_by_subj": self._subject})
+        ) is not None:
             if found:
                 _require_chained(found[-1], kept.entry)
             found.append(kept.entry)
