@@ -1,0 +1,254 @@
+"""Command line of the embedded platform: `devstack up|down|status|env|logs`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from devstack.errors import DevstackError
+from devstack.state import Holder, State, read_lock
+
+_POLL_S = 0.05
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 20.0
+_NAMES = ("nats", "seaweedfs", "clickhouse")
+
+_directory = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".devstack"),
+    show_default=True,
+    help="Folder that holds data, passwords, ports and logs.",
+)
+_output = click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Run NATS, S3 with an Iceberg catalog, and ClickHouse on this machine, all on 127.0.0.1.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage.
+    """
+
+
+@main.command()
+@_directory
+@click.option("--detach", is_flag=True, help="Return when all services are up; end with `down`.")
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    type=click.Choice(_NAMES),
+    default=_NAMES,
+    show_default="all",
+    help="Start only this service; repeatable.",
+)
+@click.option("--ephemeral-ports", is_flag=True, help="Leave the standard ports alone.")
+def up(directory: Path, *, detach: bool, services: tuple[str, ...], ephemeral_ports: bool) -> None:
+    """Start the platform and keep it until Ctrl-C.
+
+    Standard ports (NATS 4222, S3 8333, catalog 8181, ClickHouse 8123) are used when free, others
+    when not; passwords are random. Clients find all of it in DIR/env.
+    """
+    try:
+        if detach:
+            _up_detached(directory, services, ephemeral_ports=ephemeral_ports)
+        else:
+            _up(directory, services, ephemeral_ports=ephemeral_ports)
+    except DevstackError as error:
+        _fail(str(error))
+
+
+@main.command()
+@_directory
+def down(directory: Path) -> None:
+    """Stop the platform; data, passwords and ports are kept."""
+    holder = read_lock(directory)
+    if holder is None:
+        click.echo(f"No devstack runs in {directory}.", err=True)
+        return
+    os.kill(holder.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_TIMEOUT_S
+    while read_lock(directory) is not None:
+        if time.monotonic() > deadline:
+            _fail(f"The devstack in {directory} (pid {holder.pid}) does not stop.")
+        time.sleep(_POLL_S)
+    click.echo(f"The devstack in {directory} is stopped.", err=True)
+
+
+@main.command()
+@_directory
+@_output
+def status(directory: Path, output: str) -> None:
+    """Say which services run and where; exit 1 unless all are healthy."""
+    from devstack.supervisor import SERVICES, place_of
+
+    holder, state = read_lock(directory), _state(directory)
+    rows: dict[str, dict[str, object]] = {}
+    for name in state.processes if holder else ():
+        place = place_of(SERVICES[name], directory, state)
+        healthy = SERVICES[name].is_healthy(place)
+        rows[name] = {"healthy": healthy, "pid": state.processes[name][0], **place.ports}
+    good = bool(rows) and all(row["healthy"] for row in rows.values())
+    if output == "json":
+        click.echo(json.dumps({"running": holder is not None, "healthy": good, "services": rows}))
+    elif holder is None:
+        click.echo(f"No devstack runs in {directory}.")
+    else:
+        for name, row in rows.items():
+            details = "  ".join(f"{key} {value}" for key, value in row.items() if key != "healthy")
+            click.echo(f"{name:12}{'healthy' if row['healthy'] else 'NOT HEALTHY':13}{details}")
+    raise SystemExit(0 if good else 1)
+
+
+@main.command()
+@_directory
+def env(directory: Path) -> None:
+    """Print the settings of clients as shell exports: eval "$(devstack env)"."""
+    path = directory / "env"
+    if not path.exists():
+        _fail(f"{path} does not exist; start the platform with `devstack up` first.")
+    for line in path.read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition("=")
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@main.command()
+@_directory
+@click.argument("service", type=click.Choice(_NAMES), required=False)
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="Lines of each log.",
+)
+def logs(directory: Path, service: str | None, lines: int) -> None:
+    """Print the end of the services' logs."""
+    found = False
+    for name in [service] if service else _NAMES:
+        path = directory / "logs" / f"{name}.log"
+        if not path.exists():
+            continue
+        found = True
+        text = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        for line in text[-lines:] if lines else []:
+            click.echo(f"{name}: {line}")
+    if not found:
+        _fail(f"There are no logs in {directory / 'logs'}.")
+
+
+def _up(directory: Path, services: tuple[str, ...], *, ephemeral_ports: bool) -> None:
+    """Run until a signal comes or a service dies."""
+    from devstack.supervisor import Devstack
+
+    stop = threading.Event()
+    _on_signals(stop)
+    stack = Devstack(directory, services, ephemeral_ports)
+    began = time.monotonic()
+    try:
+        stack.start()
+        for leftover in stack.leftovers:
+            click.echo(f"Ended a leftover of an earlier run: {leftover}.", err=True)
+        _announce(stack.endpoints, directory, time.monotonic() - began)
+        while not stop.wait(_POLL_S):
+            for name in services:
+                if not stack.is_running(name):
+                    raise DevstackError(f"{name} died; its log is {stack.log(name)}.")
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        stack.stop()
+
+
+def _on_signals(stop: threading.Event) -> None:
+    """Ctrl-C, SIGTERM and a closed terminal all end the platform, also while it starts."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handle)
+
+
+def _announce(endpoints: dict[str, dict[str, str]], directory: Path, seconds: float) -> None:
+    for name, addresses in endpoints.items():
+        for label, address in addresses.items():
+            click.echo(f"{name:12}{label:9}{address}")
+    click.echo(f"Up in {seconds:.1f} s; settings for clients are in {directory / 'env'}.")
+
+
+def _up_detached(directory: Path, services: tuple[str, ...], *, ephemeral_ports: bool) -> None:
+    """Start `up` in a session of its own and wait until it says that all is up."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    arguments = [sys.executable, "-m", "devstack", "up", "--dir", str(directory.resolve())]
+    for name in services:
+        arguments += ["--service", name]
+    if ephemeral_ports:
+        arguments.append("--ephemeral-ports")
+    here = str(Path(__file__).resolve().parent.parent)
+    search = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
+    log = directory / "up.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": search},
+            start_new_session=True,
+        )
+    try:
+        _await_ready(directory, process, log)
+    except BaseException:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+        raise
+    click.echo(log.read_text(encoding="utf-8"), nl=False)
+
+
+def _await_ready(directory: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not _is_ready(read_lock(directory), process.pid):
+        if process.poll() is not None:
+            lines = log.read_text(encoding="utf-8").strip().splitlines()
+            said = lines[-1] if lines else "it said nothing"
+            raise DevstackError(said.removeprefix("devstack: "))
+        if time.monotonic() > deadline:
+            raise DevstackError(f"The platform is not up after {_START_TIMEOUT_S:.0f} s.")
+        time.sleep(_POLL_S)
+
+
+def _is_ready(holder: Holder | None, pid: int) -> bool:
+    return holder is not None and holder.pid == pid and holder.ready
+
+
+def _state(directory: Path) -> State:
+    try:
+        return State.load(directory)
+    except DevstackError as error:
+        _fail(str(error))
+
+
+def _fail(text: str) -> NoReturn:
+    click.echo(f"devstack: {text}", err=True)
+    raise SystemExit(1)

@@ -1,0 +1,1 @@
+"""ClickHouse's engine (chDB) behind the HTTP interface that ClickHouse clients speak."""

@@ -1,0 +1,118 @@
+"""Child processes that log to a file and never outlive their parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from devstack.service import Launch
+
+_PR_SET_PDEATHSIG = 1
+_POLL_S = 0.02
+
+
+class Child:
+    """A running service process, leader of its own session and process group."""
+
+    def __init__(self, process: subprocess.Popen[bytes], started: float) -> None:
+        self._process = process
+        self.started = started
+
+    @classmethod
+    def start(cls, launch: Launch, log: Path) -> Child:
+        """Start a process whose output is appended to `log`; raises `OSError`."""
+        # Linux ties the death signal to the starting thread, so one lasting thread starts all.
+        return _starter().submit(cls._start, launch, log).result()
+
+    @classmethod
+    def _start(cls, launch: Launch, log: Path) -> Child:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                launch.arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **launch.environment},
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            )
+        return cls(process, created(process.pid) or time.time())
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End the whole group now and wait until it is gone."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self, grace_s: float) -> None:
+        """End the process politely; after `grace_s` seconds kill it."""
+        if self.exit_code is None:
+            self._process.send_signal(signal.SIGTERM)
+            # A stopped process would never see the first signal.
+            self._process.send_signal(signal.SIGCONT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace_s)
+        self.kill()
+
+
+def created(pid: int) -> float | None:
+    """When process `pid` was made, seconds since 1970; None when there is none."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
+
+
+def kill_leftover(pid: int, started: float) -> bool:
+    """Kill the group of a process of an earlier run; true if it was still that process."""
+    found = created(pid)
+    if found is None or abs(found - started) > 1.0:
+        return False
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    while psutil.pid_exists(pid) and created(pid) == found:
+        time.sleep(_POLL_S)
+    return True
+
+
+@cache
+def _starter() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="devstack-starter")
+
+
+@cache
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if sys.platform == "linux":
+    _libc()

@@ -1,0 +1,254 @@
+"""Starts, watches and stops the platform's services in one folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from devstack import clickhouse_server, ports
+from devstack.clickhouse_server import ClickHouse
+from devstack.errors import DevstackError
+from devstack.nats import Nats
+from devstack.process import Child, kill_leftover
+from devstack.seaweedfs import SeaweedFS
+from devstack.service import Place, Service, write_private
+from devstack.state import DirectoryLock, State
+
+SERVICES: dict[str, Service] = {
+    service.name: service for service in (Nats(), SeaweedFS(), ClickHouse())
+}
+"""Every service that can be asked for, by name."""
+
+_HEALTHY_WITHIN_S = 30.0
+_POLL_S = 0.02
+_GRACE_S = 5.0
+_ATTEMPTS = 3
+
+
+class Devstack:
+    """The platform in `directory`: data, passwords and ports are kept there between runs.
+
+    With `ephemeral_ports` the standard ports are left alone, for several at once. As a context
+    manager it starts on entry and stops on exit. Children die with this process, however it dies.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        services: Iterable[str] = ("nats", "seaweedfs", "clickhouse"),
+        ephemeral_ports: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        self.directory = directory.resolve()
+        self._services = [_service(name) for name in services]
+        self._ephemeral = ephemeral_ports
+        self._lock = DirectoryLock(self.directory)
+        self._state = State()
+        self._children: dict[str, Child] = {}
+        self.leftovers: list[str] = []
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The IOT_* settings of the running services."""
+        settings: dict[str, str] = {}
+        for service in self._services:
+            settings |= service.environment(self._place(service))
+        return settings
+
+    @property
+    def endpoints(self) -> dict[str, dict[str, str]]:
+        """Addresses to open, by service and label; they hold no secrets."""
+        return {service.name: service.endpoints(self._place(service)) for service in self._services}
+
+    def clickhouse_url(self, role: str) -> str:
+        """The URL for the ClickHouse user `admin`, `writer` or `reader`."""
+        return clickhouse_server.url(self._place(SERVICES["clickhouse"]), role)
+
+    def start(self) -> None:
+        """Start all services and wait until each is healthy.
+
+        Raises `DevstackError` when the folder is in use or a service does not come up; nothing is
+        left running then.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock.acquire()
+        try:
+            self._state = State.load(self.directory)
+            self._kill_leftovers()
+            self._start_all()
+            text = "".join(f"{name}={value}\n" for name, value in self.env.items())
+            write_private(self.directory / "env", text)
+            self._lock.mark(ready=True)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop all services, politely, at the same time; data stays."""
+        children, self._children = self._children, {}
+        if children:
+            with ThreadPoolExecutor(len(children)) as pool:
+                list(pool.map(lambda child: child.stop(_GRACE_S), children.values()))
+            self._state.processes.clear()
+            self._state.save(self.directory)
+        self._lock.release()
+
+    def start_service(self, name: str) -> None:
+        """Start a service that was killed, on the same ports and data, and wait for it."""
+        if self.is_running(name):
+            raise DevstackError(f"{name} is running already.")
+        service = self._known(name)
+        self._launch(service)
+        self._await_health(service)
+
+    def kill(self, name: str) -> None:
+        """Kill a service as a crash would (SIGKILL) and wait until it is gone."""
+        self._child(name).kill()
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a service; SIGSTOP makes it hang, SIGCONT lets it go on."""
+        self._child(name).signal(number)
+
+    def pid(self, name: str) -> int:
+        """The process id of a service."""
+        return self._child(name).pid
+
+    def is_running(self, name: str) -> bool:
+        """Whether the process of a service exists."""
+        return name in self._children and self._children[name].exit_code is None
+
+    def log(self, name: str) -> Path:
+        """The log file of a service."""
+        return self.directory / "logs" / f"{name}.log"
+
+    def _known(self, name: str) -> Service:
+        for service in self._services:
+            if service.name == name:
+                return service
+        raise DevstackError(f"{name} is not one of this devstack's services.")
+
+    def _child(self, name: str) -> Child:
+        if name not in self._children:
+            raise DevstackError(f"{name} has not been started.")
+        return self._children[name]
+
+    def _place(self, service: Service) -> Place:
+        return place_of(service, self.directory, self._state)
+
+    def _kill_leftovers(self) -> None:
+        """End processes that a supervisor left behind which could not take them along."""
+        for name, (pid, started) in self._state.processes.items():
+            if kill_leftover(pid, started):
+                self.leftovers.append(f"{name} (pid {pid})")
+        self._state.processes.clear()
+
+    def _start_all(self) -> None:
+        waiting = self._services
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._choose_ports(waiting)
+            for service in waiting:
+                self._launch(service)
+            with ThreadPoolExecutor(len(waiting)) as pool:
+                failures = dict(zip(waiting, pool.map(self._failure, waiting), strict=True))
+            # Between the look for a free port and its use, another program can take it.
+            clashed = [service for service, why in failures.items() if why and _is_clash(why)]
+            broken = [why for why in failures.values() if why]
+            if not broken:
+                return
+            if attempt == _ATTEMPTS or len(clashed) < len(broken):
+                raise DevstackError(broken[0])
+            for service in clashed:
+                self._children.pop(service.name).kill()
+                self._state.ports.pop(service.name)
+            waiting = clashed
+
+    def _choose_ports(self, services: list[Service]) -> None:
+        taken = {
+            port + offset
+            for name, chosen in self._state.ports.items()
+            if name in self._children
+            for port in chosen.values()
+            for offset in (0, ports.GRPC_OFFSET)
+        }
+        for service in services:
+            self._state.ports[service.name] = ports.choose(
+                service.ports,
+                remembered=self._state.ports.get(service.name, {}),
+                taken=taken,
+                ephemeral=self._ephemeral,
+            )
+
+    def _launch(self, service: Service) -> None:
+        place = self._place(service)
+        place.directory.mkdir(exist_ok=True, mode=0o700)
+        self.log(service.name).parent.mkdir(exist_ok=True)
+        child = Child.start(service.prepare(place), self.log(service.name))
+        self._children[service.name] = child
+        self._state.processes[service.name] = (child.pid, child.started)
+        self._state.save(self.directory)
+
+    def _failure(self, service: Service) -> str | None:
+        try:
+            self._await_health(service)
+        except DevstackError as error:
+            return str(error)
+        return None
+
+    def _await_health(self, service: Service) -> None:
+        place, child = self._place(service), self._children[service.name]
+        deadline = time.monotonic() + _HEALTHY_WITHIN_S
+        while not service.is_healthy(place):
+            if child.exit_code is not None:
+                why = f"exited with code {child.exit_code}"
+            elif time.monotonic() > deadline:
+                why = f"is not healthy after {_HEALTHY_WITHIN_S:.0f} s"
+            else:
+                time.sleep(_POLL_S)
+                continue
+            log = self.log(service.name)
+            raise DevstackError(f"{service.name} {why}: {_last_line(log)} (log: {log})")
+        if child.exit_code is not None:  # somebody else answers on its port
+            raise DevstackError(
+                f"{service.name} exited: address already in use (log: {self.log(service.name)})"
+            )
+
+
+def place_of(service: Service, directory: Path, state: State) -> Place:
+    """Where `service` lives in `directory`; secrets that are missing are made in `state`."""
+    secrets = {name: state.secret(name) for name in service.secrets}
+    return Place(directory / service.name, state.ports.get(service.name, {}), secrets)
+
+
+def _service(name: str) -> Service:
+    if name not in SERVICES:
+        known = ", ".join(SERVICES)
+        raise DevstackError(f"There is no service {name!r}; there are {known}.")
+    return SERVICES[name]
+
+
+def _is_clash(why: str) -> bool:
+    return "address already in use" in why.lower()
+
+
+def _last_line(log: Path) -> str:
+    with suppress(OSError):
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        telling = [line for line in lines[-50:] if "address already in use" in line.lower()]
+        return (telling or lines or ["its log is empty"])[-1].strip()
+    return "it has no log"
