@@ -6,14 +6,13 @@ be unread, and every other difference is a person's decision.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from typing import Any
 
 from nats.js.errors import APIError, NotFoundError
 
 from ingest.contract import Contract
 from ingest.errors import StreamConfigError
+from ingest.ledger import ledger_stream_config
 from ingest.nats_link import NatsLink
 from ingest.provision_step import Step
 from ingest.settings import Settings
@@ -49,11 +48,11 @@ def wanted_streams(
     settings: Settings, contract: Contract, max_payload: int
 ) -> list[dict[str, Any]]:
     """Configurations of all streams that the contract's lane needs, the lane first."""
-    configs = [lane_config(settings, contract, max_payload), dead_letter_config(settings)]
-    if importlib.util.find_spec("ingest.ledger"):
-        ledger = importlib.import_module("ingest.ledger")
-        configs.append(ledger.ledger_stream_config(settings))
-    return configs
+    return [
+        lane_config(settings, contract, max_payload),
+        dead_letter_config(settings),
+        ledger_stream_config(settings),
+    ]
 
 
 def differences(wanted: dict[str, Any], found: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
