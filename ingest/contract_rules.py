@@ -209,5 +209,5 @@ def _rollup(contract: Contract) -> Iterator[tuple[Key, str]]:
             yield ("rollup", "group_by"), f"found {name!r}, expected none of {', '.join(taken)}"
     for name in (rollup.value, contract.time_column):
         if name in _ROLLUP_COLUMNS:
-            taken = ", ".join(_ROLLUP_COLUMNS)
-            yield ("rollup",), f"found a column {name!r} in it, its own columns are {taken}"
+            own = ", ".join(_ROLLUP_COLUMNS)
+            yield ("rollup",), f"found a column {name!r} in it, its own columns are {own}"

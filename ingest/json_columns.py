@@ -61,10 +61,11 @@ def _epochs(values: list[Any], unit: TimeFormat | None) -> pa.Int64Array:
 
 
 def _moment(value: float, factor: int, divisor: int) -> int:
+    scaled = value * factor
     if isinstance(value, float):
-        value = round(max(min(value, 1e12), -1e12) * factor)
-        return max(EARLIEST_US - 1, min(LATEST_US + 1, value))
-    return max(EARLIEST_US - 1, min(LATEST_US + 1, value * factor // divisor))
+        bounded = max(min(scaled, float(LATEST_US * 2)), float(EARLIEST_US * 2))
+        return max(EARLIEST_US - 1, min(LATEST_US + 1, round(bounded)))
+    return max(EARLIEST_US - 1, min(LATEST_US + 1, int(scaled) // divisor))
 
 
 def finished_array(column: Column, wire: pa.Array, report: Report) -> pa.Array:
@@ -111,6 +112,6 @@ def _narrowed(wire: pa.DoubleArray, report: Report) -> pa.FloatArray:
         report(
             np.flatnonzero(beyond),
             Reason.OUT_OF_RANGE,
-            lambda row: f"found {values[row]!r}, expected a number that fits float32",
+            lambda row: f"found {float(values[row])}, expected a number that fits float32",
         )
     return pa.array(narrow, mask=None if present.all() else ~present)

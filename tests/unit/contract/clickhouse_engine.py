@@ -12,6 +12,7 @@ import tempfile
 
 
 def main() -> None:
+    """Run the steps from standard input."""
     from chdb import session
 
     steps = json.load(sys.stdin)

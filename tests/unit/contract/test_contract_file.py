@@ -88,7 +88,7 @@ def test_readings_has_the_names_that_others_rely_on() -> None:
     assert (contract.stream, contract.subjects) == ("READINGS", ("readings.>",))
     assert (contract.namespace, contract.table) == ("iot", "readings")
     assert contract.key == ("metric", "device_id", "ts")
-    names = "device_id site metric ts value unit quality attributes".split()
+    names = ["device_id", "site", "metric", "ts", "value", "unit", "quality", "attributes"]
     assert names == [column.name for column in contract.columns]
     assert [*names, *(one.name for one in METADATA_FIELDS)] == contract.arrow_schema.names
 
@@ -110,7 +110,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 def test_a_missing_file_is_one_sentence() -> None:
     """A path that cannot be read is a contract error, not a traceback."""
-    with pytest.raises(ContractError, match="/nowhere.toml: cannot be read: No such file"):
+    with pytest.raises(ContractError, match=r"/nowhere\.toml: cannot be read: No such file"):
         load_contract("/nowhere.toml")
 
 

@@ -54,10 +54,12 @@ def ask_engine(steps: list[dict[str, str]]) -> list[list[list[Any]]]:
 
 
 def run(statements: list[str]) -> list[dict[str, str]]:
+    """Steps that run the statements."""
     return [{"sql": statement} for statement in statements]
 
 
 def columns_of(contract: Contract) -> dict[str, str]:
+    """The step that asks for names and types of the table's columns."""
     query = (
         "SELECT name, type FROM system.columns WHERE database = "
         f"'{contract.namespace}' AND table = '{contract.table}' ORDER BY position"
@@ -66,6 +68,7 @@ def columns_of(contract: Contract) -> dict[str, str]:
 
 
 def messages(payloads: list[bytes], stored_us: list[int]) -> Messages:
+    """Messages with the sequences from 1, stored at these microseconds."""
     count = len(payloads)
     return Messages(
         np.arange(1, count + 1),
@@ -95,7 +98,7 @@ def test_arrow_and_iceberg_agree(name: str) -> None:
 
 
 def _as_small(kind: pa.DataType) -> pa.DataType:
-    """pyiceberg names strings by their large type."""
+    """The type without the large offsets by which pyiceberg names strings."""
     return pa.string() if kind == pa.large_string() else kind
 
 
@@ -113,11 +116,11 @@ def test_iceberg_layout_of_readings() -> None:
     schema = iceberg_schema(contract)
     spec, order = partition_spec(contract, schema), sort_order(contract, schema)
 
-    assert [(4, "ts_day", "day")] == [
-        (field.source_id, field.name, str(field.transform)) for field in spec.fields
+    assert [(field.source_id, field.name, str(field.transform)) for field in spec.fields] == [
+        (4, "ts_day", "day")
     ]
     names = [schema.find_column_name(field.source_id) for field in order.fields]
-    assert ["metric", "device_id", "ts", "_seq", "_idx"] == names
+    assert names == ["metric", "device_id", "ts", "_seq", "_idx"]
     properties = table_properties(contract)
     assert properties["write.metadata.delete-after-commit.enabled"] == "true"
     assert properties["write.parquet.compression-codec"] == "zstd"
@@ -138,7 +141,7 @@ def test_clickhouse_creates_every_contract_as_declared() -> None:
     for contract, answer in zip(contracts, answers, strict=True):
         assert list(table_columns(contract).items()) == [tuple(row) for row in answer]
         assert contract.arrow_schema.names == [name for name, _ in answer]
-        existing = {name: kind for name, kind in answer}
+        existing = dict(answer)
         assert add_column_statements(contract, existing) == []
 
 
@@ -247,8 +250,8 @@ def test_a_table_that_cannot_be_brought_along_is_refused(
 ) -> None:
     """Foreign, narrower-in-the-contract and indispensable columns are named."""
     contract = load_contract("readings")
-    existing = {**table_columns(contract), **change}
-    existing = {name: kind for name, kind in existing.items() if kind is not None}
+    found: dict[str, str | None] = {**table_columns(contract), **change}
+    existing = {name: kind for name, kind in found.items() if kind is not None}
 
     with pytest.raises(SchemaMismatchError, match=says):
         add_column_statements(contract, existing)
