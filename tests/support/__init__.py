@@ -1,0 +1,1 @@
+"""What integration tests share: lanes of their own, processes, and waiting for a condition."""
