@@ -57,6 +57,12 @@ class Fence:
         )
 
 
+async def peek(bucket: Bucket, key: str) -> FenceRecord | None:
+    """The record as it stands, None when there is none."""
+    kept = await bucket.read(key)
+    return None if kept is None else _decode(kept.value, key)
+
+
 def _decode(value: bytes, key: str) -> FenceRecord:
     try:
         record = msgspec.json.decode(value, type=FenceRecord)
