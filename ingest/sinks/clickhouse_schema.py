@@ -151,7 +151,7 @@ def _create_table(contract: Contract, on_cluster: str, *, replicated: bool) -> s
     time = _quoted(contract.time_column)
     lines.append(f"    INDEX event_time {time} TYPE minmax GRANULARITY 1")
     if contract.rollup:
-        lines.append(f"    PROJECTION per_minute ({_rollup_query(contract, contract.rollup)})")
+        lines.append(f"    PROJECTION per_minute ({rollup_query(contract, contract.rollup)})")
     order = ", ".join(_quoted(name) for name in (*contract.key, "_seq", "_idx"))
     settings = {"fsync_after_insert": 1, "fsync_part_directory": 1}
     if replicated:
@@ -180,7 +180,7 @@ def _comment(contract: Contract, name: str) -> str:
     return f" COMMENT {_literal(text)}" if text else ""
 
 
-def _rollup_query(contract: Contract, rollup: Rollup, source: str = "") -> str:
+def rollup_query(contract: Contract, rollup: Rollup, source: str = "") -> str:
     """The per-minute aggregate; the same text in projection and view, so that one answers both.
 
     The minute is computed in integers: toStartOfMinute ends at 1970 and 2106 without an error.
@@ -201,7 +201,7 @@ def _rollup_query(contract: Contract, rollup: Rollup, source: str = "") -> str:
 def _create_views(contract: Contract, source: str, on_cluster: str) -> list[str]:
     statements = []
     if contract.rollup:
-        query = _rollup_query(contract, contract.rollup, source)
+        query = rollup_query(contract, contract.rollup, source)
         view = _name(contract, "_1m")
         statements.append(f"CREATE VIEW IF NOT EXISTS {view}{on_cluster} AS\n{query}")
     if contract.business_key:
