@@ -7,13 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 from pyiceberg.exceptions import RESTError
-from pyiceberg.expressions import (
-    And,
-    BooleanExpression,
-    EqualTo,
-    GreaterThanOrEqual,
-    LessThanOrEqual,
-)
 from pyiceberg.table import Table
 from requests import RequestException
 
@@ -54,7 +47,7 @@ class ArrowSide:
     def texts(self, segment: Segment, sequence: int, index: int) -> list[dict[str, str | None]]:
         """Rows of one place as text; see Side."""
         names = [*(column.name for column in self._columns.newest.columns), "_stored_at"]
-        place = And(self._where(segment), EqualTo("_seq", sequence), EqualTo("_idx", index))
+        place = f"{self._where(segment)} and _seq = {sequence} and _idx = {index}"
         found: list[dict[str, str | None]] = []
         for batch in self._batches(place):
             texts = [canonical_texts(batch.column(name)).to_pylist() for name in names]
@@ -64,7 +57,7 @@ class ArrowSide:
     def strays(self, known: tuple[str, ...]) -> dict[str, int]:
         """Rows under unknown epochs; see Side."""
         counts: dict[str, int] = {}
-        for batch in self._batches(EqualTo("_lane", self._lane), ("_epoch", "_lane")):
+        for batch in self._batches(f"_lane = '{self._lane}'", ("_epoch", "_lane")):
             for one in batch.column("_epoch").value_counts().to_pylist():
                 if one["values"] not in known:
                     counts[one["values"]] = counts.get(one["values"], 0) + one["counts"]
@@ -89,17 +82,12 @@ class ArrowSide:
         sequences, indexes, hashes = zip(*parts, strict=True)
         return np.concatenate(sequences), np.concatenate(indexes), np.concatenate(hashes)
 
-    def _where(self, segment: Segment) -> BooleanExpression:
-        return And(
-            EqualTo("_lane", self._lane),
-            EqualTo("_epoch", segment.epoch),
-            GreaterThanOrEqual("_seq", segment.range.first),
-            LessThanOrEqual("_seq", segment.range.last),
-        )
+    def _where(self, segment: Segment) -> str:
+        first, last = segment.range.first, segment.range.last
+        place = f"_lane = '{self._lane}' and _epoch = '{segment.epoch}'"
+        return f"{place} and _seq >= {first} and _seq <= {last}"
 
-    def _batches(
-        self, where: BooleanExpression, fields: tuple[str, ...] = ("*",)
-    ) -> Iterator[pa.RecordBatch]:
+    def _batches(self, where: str, fields: tuple[str, ...] = ("*",)) -> Iterator[pa.RecordBatch]:
         if self._table.current_snapshot() is None:
             return
         try:

@@ -56,7 +56,7 @@ class SqlSide:
             f" groupBitmap(toUInt64(_idx) * {BUCKET} + toUInt64(_seq % {BUCKET})),"
             f" groupBitmap(toUInt64(_seq % {BUCKET})), min(_seq), max(_seq),"
             f" sum({self._hash(segment)})"
-            f" FROM {self._source} WHERE {self._where(segment)} GROUP BY bucket",
+            f" FROM {self._source} WHERE {self.where(segment)} GROUP BY bucket",
             segment,
         )
         return {int(bucket): Sum(*map(int, rest)) for bucket, *rest in rows}
@@ -65,7 +65,7 @@ class SqlSide:
         """Every row; see Side."""
         rows = self._query(
             f"SELECT _seq, _idx, {self._hash(segment)} FROM {self._source}"
-            f" WHERE {self._where(segment)} ORDER BY _seq, _idx",
+            f" WHERE {self.where(segment)} ORDER BY _seq, _idx",
             segment,
         )
         return [RowHash(int(sequence), int(index), int(one)) for sequence, index, one in rows]
@@ -76,7 +76,7 @@ class SqlSide:
         names = [*(column.name for column in columns), "_stored_at"]
         listed = [*map(text, columns), "toString(toUnixTimestamp64Micro(_stored_at))"]
         rows = self._query(
-            f"SELECT {', '.join(listed)} FROM {self._source} WHERE {self._where(segment)}"
+            f"SELECT {', '.join(listed)} FROM {self._source} WHERE {self.where(segment)}"
             " AND _seq = {sequence:UInt64} AND _idx = {index:UInt32}",
             segment,
             sequence=sequence,
@@ -108,25 +108,29 @@ class SqlSide:
         # The table has the newest types; they read older values without loss.
         return row_hash(contract, self._columns.later(segment.version))
 
-    def _where(self, segment: Segment) -> str:
+    def where(self, segment: Segment) -> str:
+        """Condition of the segment's rows; ``parameters`` gives its values."""
         where = f"{_PLACE} AND {{last:UInt64}}"
         if self._by_day and segment.stored_us is not None:
             where += " AND toDate(_stored_at) BETWEEN {since:Date} AND {until:Date}"
         return where
 
-    def _query(self, query: str, segment: Segment, **more: Any) -> list[tuple[Any, ...]]:
-        parameters: dict[str, Any] = {
+    def parameters(self, segment: Segment) -> dict[str, Any]:
+        """Values of the condition ``where``."""
+        values: dict[str, Any] = {
             "lane": self._lane,
             "epoch": segment.epoch,
             "first": segment.range.first,
             "last": segment.range.last,
-            **more,
         }
         if segment.stored_us is not None:
             since, until = segment.stored_us
-            parameters["since"] = f"{EPOCH + timedelta(microseconds=since) - DAY:%Y-%m-%d}"
-            parameters["until"] = f"{EPOCH + timedelta(microseconds=until) + DAY:%Y-%m-%d}"
-        return self._run(query, parameters)
+            values["since"] = f"{EPOCH + timedelta(microseconds=since) - DAY:%Y-%m-%d}"
+            values["until"] = f"{EPOCH + timedelta(microseconds=until) + DAY:%Y-%m-%d}"
+        return values
+
+    def _query(self, query: str, segment: Segment, **more: Any) -> list[tuple[Any, ...]]:
+        return self._run(query, self.parameters(segment) | more)
 
     def _run(self, query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         try:

@@ -1,0 +1,160 @@
+"""What a run needs to know before it compares: how far both sinks are, and who remembers what."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from pyiceberg.table import Table
+
+from ingest.contract import Contract, load_contract
+from ingest.errors import IngestError, RecordInvalidError, StreamConfigError
+from ingest.hot_entry import EntryStore
+from ingest.kept import open_bucket
+from ingest.ledger import Ledger, LedgerEntry
+from ingest.marks import Mark
+from ingest.nats_link import NatsLink, connect
+from ingest.proof.iceberg_side import iceberg_side
+from ingest.proof.plan import Known
+from ingest.proof.side import Columns, Side
+from ingest.proof.sql_side import SqlSide
+from ingest.proof.stream_side import StreamSide
+from ingest.registry import Registry, RegistryStore
+from ingest.settings import Settings
+from ingest.sinks.iceberg import IcebergSink
+from ingest.stream_info import StreamState, stream_state
+
+HOT = "clickhouse"
+
+
+class NothingClosedError(IngestError):
+    """A path has not stored anything yet, so no range is closed."""
+
+
+@dataclass
+class Facts:
+    """One lane with its sides; ``upto`` is the mark that both sinks have reached."""
+
+    settings: Settings
+    contract: Contract
+    link: NatsLink
+    store: RegistryStore
+    registry: Registry
+    columns: Columns
+    state: StreamState
+    table: Table
+    ledger: Ledger
+    entries: tuple[LedgerEntry, ...]
+    hot_done: Mark | None
+    lake_watermark: Mark | None
+    stream: StreamSide
+    hot: SqlSide
+    lake: Side
+
+    @property
+    def lane(self) -> str:
+        """Name of the lane and its stream."""
+        return self.store.lane
+
+    def known(self, upto: int | None) -> Known:
+        """What a plan is made from; ``upto`` ends the range earlier.
+
+        Raises NothingClosedError, RecordInvalidError.
+        """
+        mark = self._closed()
+        if upto is not None and upto < mark.sequence:
+            mark = Mark(self.registry.epoch_of(upto).id, upto, 0)
+        return Known(self.registry, mark, self.state.first_seq, self.entries)
+
+    def _closed(self) -> Mark:
+        marks = {"hot": self.hot_done, "lake": self.lake_watermark}
+        for path, mark in marks.items():
+            if mark is None:
+                raise NothingClosedError(
+                    f"nothing to compare on {self.lane}: the {path} path has stored nothing yet"
+                    f" (`ingest run {path}`)"
+                )
+        order = [epoch.id for epoch in self.registry.record.epochs]
+        found = [mark for mark in marks.values() if mark is not None]
+        for mark in found:
+            if mark.epoch not in order:
+                raise RecordInvalidError(
+                    f"a sink of {self.lane} is at epoch {mark.epoch}, which the registry does not"
+                    " know: the registry was restored from an older copy"
+                )
+        return min(found, key=lambda mark: (order.index(mark.epoch), mark.sequence))
+
+
+@contextlib.asynccontextmanager
+async def gathered(settings: Settings, *, full: bool) -> AsyncIterator[Facts]:
+    """The lane's facts as of now, connected; closed on exit.
+
+    Raises StreamUnavailableError, SinkUnavailableError, StreamConfigError, SchemaMismatchError.
+    """
+    contract = load_contract(settings.contract)
+    link = await connect(settings.nats, "ingest-verify", patient=False)
+    sides: list[Side] = []
+    try:
+        bucket = await open_bucket(link)
+        store = RegistryStore(link, bucket, contract.stream)
+        registry = await store.read()
+        if registry is None:
+            raise StreamConfigError(
+                f"the lane {contract.stream} is not registered; run `ingest init` first"
+            )
+        columns = Columns(registry)
+        ledger = Ledger(link, contract.stream)
+        entries = await _entries(ledger, full=full)
+        # The sinks' positions before their rows: whatever they say is stored, is there to be read.
+        entry = await EntryStore(bucket, contract.stream, "").peek()
+        sink = IcebergSink(settings, columns.newest, contract.stream)
+        table = await asyncio.to_thread(sink.load)
+        hot = hot_side(settings, contract.stream, columns)
+        lake = await asyncio.to_thread(
+            iceberg_side, settings, table, contract.stream, columns, full=full
+        )
+        sides += [hot, lake]
+        yield Facts(
+            settings=settings,
+            contract=columns.newest,
+            link=link,
+            store=store,
+            registry=registry,
+            columns=columns,
+            state=await stream_state(link, contract.stream),
+            table=table,
+            ledger=ledger,
+            entries=entries,
+            hot_done=entry.done if entry else None,
+            lake_watermark=sink.watermark(table),
+            stream=StreamSide(link, contract.stream, columns, settings),
+            hot=hot,
+            lake=lake,
+        )
+    finally:
+        for side in sides:
+            side.close()
+        await link.close()
+
+
+def hot_side(settings: Settings, lane: str, columns: Columns) -> SqlSide:
+    """The hot table's rows."""
+    contract = columns.newest
+    return SqlSide(
+        HOT,
+        f"`{contract.namespace}`.`{contract.table}`",
+        lane,
+        columns,
+        settings.clickhouse,
+        by_day=True,
+        settings={},
+    )
+
+
+async def _entries(ledger: Ledger, *, full: bool) -> tuple[LedgerEntry, ...]:
+    if full:
+        return tuple(await ledger.entries())
+    newest = await ledger.last()
+    return (newest.entry,) if newest else ()

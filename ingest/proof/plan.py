@@ -1,0 +1,239 @@
+"""What a run compares: the closed range, cut into parts that can be judged in one way each."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from ingest.fingerprint import hexadecimal
+from ingest.ledger import LedgerEntry
+from ingest.marks import Mark
+from ingest.proof.side import Segment
+from ingest.ranges import SequenceRange, subtract
+from ingest.registry import Epoch, Registry
+
+MAX_SEQUENCE = (1 << 63) - 1
+SPAN = 1 << 20
+"""Largest number of sequences of one ledger entry."""
+
+
+class Kind(StrEnum):
+    """Who can vouch for a part."""
+
+    STREAM = "stream"
+    """The stream holds it: everything is compared."""
+    LEDGER = "ledger"
+    """It has aged out of the stream and was proven before: the sinks against the ledger."""
+    LOST = "lost"
+    """Retention removed it unread, and a person accepted that: on record, nothing to compare."""
+    AGED_OUT = "aged out"
+    """It has aged out and was never proven: the sinks against each other."""
+    REWRITTEN = "rewritten"
+    """Rows of a history that the stream no longer has: the sinks against each other."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Sequences of one epoch and version that are judged alike; ``entry`` for LEDGER."""
+
+    kind: Kind
+    segment: Segment
+    entry: LedgerEntry | None = None
+    note: str = ""
+
+    @property
+    def vouched(self) -> bool:
+        """Whether something else than the two sinks says what they must hold."""
+        return self.kind in (Kind.STREAM, Kind.LEDGER)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a plan is made from; ``upto`` is the mark that both sinks have reached."""
+
+    registry: Registry
+    upto: Mark
+    stream_first: int
+    entries: tuple[LedgerEntry, ...]
+
+
+def make_plan(known: Known, *, full: bool) -> list[Part]:
+    """The parts of the closed range, oldest first.
+
+    Incremental: what follows the newest ledger entry. Full: everything in the ledger before that,
+    by the stream where it still holds an entry in whole.
+    """
+    start = _Start.after(known)
+    parts = [_of_entry(known, entry) for entry in known.entries] if full else []
+    for number, epoch in enumerate(known.registry.record.epochs):
+        parts += _of_epoch(known, number, epoch, start)
+    return [one for part in _merged(parts) for one in _spans(part)]
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The first sequence not covered yet: ``sequence`` of ``epoch``, all of later ones."""
+
+    epoch: int
+    sequence: int
+
+    @classmethod
+    def after(cls, known: Known) -> _Start:
+        if not known.entries:
+            return cls(0, 0)
+        newest = known.entries[-1]
+        return cls(_number(known.registry, newest.epoch), newest.last + 1)
+
+    def of(self, number: int, epoch: Epoch) -> int | None:
+        if number < self.epoch:
+            return None
+        return max(epoch.first_seq, self.sequence) if number == self.epoch else epoch.first_seq
+
+
+def _of_entry(known: Known, entry: LedgerEntry) -> Part:
+    segment = Segment(entry.epoch, entry.version, entry.range)
+    end = _end(known, _number(known.registry, entry.epoch))
+    if entry.sinks:
+        return Part(Kind.LEDGER, segment, entry, "; ".join(entry.unproven))
+    if entry.losses:
+        return Part(Kind.LOST, segment, entry, "; ".join(entry.losses))
+    if entry.first >= known.stream_first and entry.last <= end:
+        return Part(Kind.STREAM, segment)
+    return Part(Kind.LEDGER, segment, entry)
+
+
+def _merged(parts: list[Part]) -> list[Part]:
+    """Adjacent parts as one where nothing is lost by that."""
+    merged: list[Part] = []
+    for part in parts:
+        joined = _joined(merged[-1], part) if merged else None
+        if joined is not None:
+            merged[-1] = joined
+        else:
+            merged.append(part)
+    return merged
+
+
+def _joined(one: Part, other: Part) -> Part | None:
+    a, b = one.segment, other.segment
+    alike = one.kind is other.kind and (a.epoch, a.version) == (b.epoch, b.version)
+    if not alike or one.note or other.note or a.range.last + 1 != b.range.first:
+        return None
+    whole = SequenceRange(a.range.first, b.range.last)
+    if one.entry is None or other.entry is None:
+        return Part(one.kind, Segment(a.epoch, a.version, whole)) if one.vouched else None
+    if len(whole) > SPAN:
+        return None
+    entry = msgspec.structs.replace(
+        one.entry,
+        last=other.entry.last,
+        messages=one.entry.messages + other.entry.messages,
+        holes=one.entry.holes + other.entry.holes,
+        refused=one.entry.refused + other.entry.refused,
+        rows=one.entry.rows + other.entry.rows,
+        fingerprint=_added(one.entry.fingerprint, other.entry.fingerprint),
+        refused_fingerprint=_added(one.entry.refused_fingerprint, other.entry.refused_fingerprint),
+        last_stored_at_us=other.entry.last_stored_at_us,
+    )
+    return Part(one.kind, Segment(a.epoch, a.version, whole), entry)
+
+
+def _added(one: str, other: str) -> str:
+    return hexadecimal(int(one, 16) + int(other, 16))
+
+
+def _of_epoch(known: Known, number: int, epoch: Epoch, start: _Start) -> list[Part]:
+    first = start.of(number, epoch)
+    upto_number = _number(known.registry, known.upto.epoch)
+    if first is None or number > upto_number:
+        return []
+    end = _end(known, number)
+    parts: list[Part] = []
+    last = min(end, known.upto.sequence) if number == upto_number else end
+    aged_last = min(last, known.stream_first - 1)
+    if first <= aged_last:
+        parts += _aged(known, epoch, SequenceRange(first, aged_last))
+    held_first = max(first, known.stream_first)
+    if held_first <= last:
+        whole = SequenceRange(held_first, last)
+        parts += [Part(Kind.STREAM, one) for one in by_version(known.registry, epoch, whole)]
+    if number < upto_number:
+        tail = SequenceRange(max(first, end + 1), MAX_SEQUENCE)
+        version = by_version(known.registry, epoch, tail)[0].version
+        note = f"the stream's history was rewritten at {end + 1}"
+        parts.append(Part(Kind.REWRITTEN, Segment(epoch.id, version, tail), note=note))
+    return parts
+
+
+def _aged(known: Known, epoch: Epoch, whole: SequenceRange) -> list[Part]:
+    """Aged out: accepted losses apart from what nobody can vouch for."""
+    parts: list[Part] = []
+    lost: list[SequenceRange] = []
+    for loss in known.registry.record.losses:
+        here = whole.overlap(SequenceRange(loss.first, loss.last))
+        if loss.epoch == epoch.id and here is not None:
+            for left in subtract(here, lost):
+                lost.append(left)
+                note = f"{left} were not read by {loss.path}, accepted"
+                parts += [
+                    Part(Kind.LOST, one, note=note)
+                    for one in by_version(known.registry, epoch, left)
+                ]
+    note = "retention removed them from the stream before they were proven"
+    for rest in subtract(whole, lost):
+        parts += [
+            Part(Kind.AGED_OUT, one, note=note) for one in by_version(known.registry, epoch, rest)
+        ]
+    return sorted(parts, key=lambda part: part.segment.range)
+
+
+def by_version(registry: Registry, epoch: Epoch, whole: SequenceRange) -> list[Segment]:
+    """The range cut where another contract version comes into force."""
+    order = [one.id for one in registry.record.epochs]
+    here = order.index(epoch.id)
+    changes = [
+        one.first_seq
+        for one in registry.record.versions
+        if one.epoch == epoch.id and whole.first < one.first_seq <= whole.last
+    ]
+    segments: list[Segment] = []
+    bounds = [whole.first, *sorted(set(changes)), whole.last + 1]
+    for first, following in itertools.pairwise(bounds):
+        number = max(
+            one.number
+            for one in registry.record.versions
+            if one.number == 1
+            or (one.first_seq and order.index(one.epoch) < here)
+            or (one.epoch == epoch.id and 0 < one.first_seq <= first)
+        )
+        segments.append(Segment(epoch.id, number, SequenceRange(first, following - 1)))
+    return segments
+
+
+def _spans(part: Part) -> list[Part]:
+    """The part cut into the ranges of single ledger entries."""
+    if part.kind is not Kind.STREAM:
+        return [part]
+    whole = part.segment
+    bounds = range(whole.range.first // SPAN + 1, whole.range.last // SPAN + 1)
+    firsts = [whole.range.first, *(number * SPAN for number in bounds)]
+    lasts = [*(first - 1 for first in firsts[1:]), whole.range.last]
+    return [
+        Part(part.kind, Segment(whole.epoch, whole.version, SequenceRange(first, last)))
+        for first, last in zip(firsts, lasts, strict=True)
+    ]
+
+
+def _end(known: Known, number: int) -> int:
+    """Last sequence that the stream holds of an epoch: just before the next one's first."""
+    epochs = known.registry.record.epochs
+    following = [one.first_seq for one in epochs[number + 1 :]]
+    return min(following) - 1 if following else MAX_SEQUENCE
+
+
+def _number(registry: Registry, epoch: str) -> int:
+    ids = [one.id for one in registry.record.epochs]
+    return ids.index(epoch) if epoch in ids else 0
