@@ -173,8 +173,7 @@ def _up(directory: Path, services: tuple[str, ...], *, ephemeral_ports: bool) ->
     except KeyboardInterrupt:
         pass
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        stop.set()
         stack.stop()
 
 
@@ -182,8 +181,9 @@ def _on_signals(stop: threading.Event) -> None:
     """Ctrl-C, SIGTERM and a closed terminal all end the platform, also while it starts."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        raise KeyboardInterrupt
+        if not stop.is_set():  # a second one must not disturb the end that the first one began
+            stop.set()
+            raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, handle)

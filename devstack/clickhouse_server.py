@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 from devstack.ports import PortWish
@@ -24,9 +25,9 @@ _MEMORY_MIB = 2048
 class ClickHouse:
     """ClickHouse over HTTP with the users admin, writer (owns `iot` and `iot_*`) and reader."""
 
-    name = "clickhouse"
-    ports = {"http": PortWish(8123)}  # noqa: RUF012
-    secrets = tuple(f"clickhouse_{role}_password" for role in ROLES)
+    name: str = "clickhouse"
+    ports: Mapping[str, PortWish] = {"http": PortWish(8123)}
+    secrets: tuple[str, ...] = tuple(f"clickhouse_{role}_password" for role in ROLES)
 
     def prepare(self, place: Place) -> Launch:
         """Write the users; the data survives restarts."""

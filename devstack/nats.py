@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
 
 from devstack.ports import PortWish
 from devstack.program import find
@@ -33,9 +34,9 @@ _TIMEOUT_S = 1.0
 class Nats:
     """NATS: client port with user and password, monitoring port."""
 
-    name = "nats"
-    ports = {"client": PortWish(4222), "monitor": PortWish(8222)}  # noqa: RUF012
-    secrets = ("nats_password",)
+    name: str = "nats"
+    ports: Mapping[str, PortWish] = {"client": PortWish(4222), "monitor": PortWish(8222)}
+    secrets: tuple[str, ...] = ("nats_password",)
 
     def prepare(self, place: Place) -> Launch:
         """Write nats.conf; the store survives restarts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devstack.errors import DevstackError
@@ -35,7 +36,7 @@ def is_free(port: int) -> bool:
 
 
 def choose(
-    wishes: dict[str, PortWish], *, remembered: dict[str, int], taken: set[int], ephemeral: bool
+    wishes: Mapping[str, PortWish], *, remembered: dict[str, int], taken: set[int], ephemeral: bool
 ) -> dict[str, int]:
     """A free port for every wish; those chosen are added to `taken`.
 

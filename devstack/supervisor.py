@@ -19,9 +19,8 @@ from devstack.seaweedfs import SeaweedFS
 from devstack.service import Place, Service, write_private
 from devstack.state import DirectoryLock, State
 
-SERVICES: dict[str, Service] = {
-    service.name: service for service in (Nats(), SeaweedFS(), ClickHouse())
-}
+_ALL: tuple[Service, ...] = (Nats(), SeaweedFS(), ClickHouse())
+SERVICES: dict[str, Service] = {service.name: service for service in _ALL}
 """Every service that can be asked for, by name."""
 
 _HEALTHY_WITHIN_S = 30.0
@@ -115,7 +114,8 @@ class Devstack:
             raise DevstackError(f"{name} is running already.")
         service = self._known(name)
         self._launch(service)
-        self._await_health(service)
+        for why in self._await_health([service]).values():
+            raise DevstackError(why)
 
     def kill(self, name: str) -> None:
         """Kill a service as a crash would (SIGKILL) and wait until it is gone."""
@@ -164,19 +164,17 @@ class Devstack:
             self._choose_ports(waiting)
             for service in waiting:
                 self._launch(service)
-            with ThreadPoolExecutor(len(waiting)) as pool:
-                failures = dict(zip(waiting, pool.map(self._failure, waiting), strict=True))
-            # Between the look for a free port and its use, another program can take it.
-            clashed = [service for service, why in failures.items() if why and _is_clash(why)]
-            broken = [why for why in failures.values() if why]
-            if not broken:
+            failures = self._await_health(waiting)
+            if not failures:
                 return
-            if attempt == _ATTEMPTS or len(clashed) < len(broken):
-                raise DevstackError(broken[0])
-            for service in clashed:
-                self._children.pop(service.name).kill()
-                self._state.ports.pop(service.name)
-            waiting = clashed
+            # Between the look for a free port and its use, another program can take it.
+            clashed = [name for name, why in failures.items() if _is_clash(why)]
+            if attempt == _ATTEMPTS or len(clashed) < len(failures):
+                raise DevstackError(next(iter(failures.values())))
+            for name in clashed:
+                self._children.pop(name).kill()
+                self._state.ports.pop(name)
+            waiting = [self._known(name) for name in clashed]
 
     def _choose_ports(self, services: list[Service]) -> None:
         taken = {
@@ -203,30 +201,28 @@ class Devstack:
         self._state.processes[service.name] = (child.pid, child.started)
         self._state.save(self.directory)
 
-    def _failure(self, service: Service) -> str | None:
-        try:
-            self._await_health(service)
-        except DevstackError as error:
-            return str(error)
-        return None
-
-    def _await_health(self, service: Service) -> None:
-        place, child = self._place(service), self._children[service.name]
+    def _await_health(self, services: list[Service]) -> dict[str, str]:
+        """Wait until all are healthy; say of the others, by name, why they are not."""
         deadline = time.monotonic() + _HEALTHY_WITHIN_S
-        while not service.is_healthy(place):
-            if child.exit_code is not None:
-                why = f"exited with code {child.exit_code}"
-            elif time.monotonic() > deadline:
-                why = f"is not healthy after {_HEALTHY_WITHIN_S:.0f} s"
-            else:
-                time.sleep(_POLL_S)
-                continue
-            log = self.log(service.name)
-            raise DevstackError(f"{service.name} {why}: {_last_line(log)} (log: {log})")
-        if child.exit_code is not None:  # somebody else answers on its port
-            raise DevstackError(
-                f"{service.name} exited: address already in use (log: {self.log(service.name)})"
-            )
+        waiting = list(services)
+        failures: dict[str, str] = {}
+        while waiting:
+            for service in list(waiting):
+                exit_code = self._children[service.name].exit_code
+                if exit_code is not None:
+                    failures[service.name] = self._why(service, f"exited with code {exit_code}")
+                elif time.monotonic() > deadline:
+                    why = f"is not healthy after {_HEALTHY_WITHIN_S:.0f} s"
+                    failures[service.name] = self._why(service, why)
+                elif not service.is_healthy(self._place(service)):
+                    continue
+                waiting.remove(service)
+            time.sleep(_POLL_S)
+        return failures
+
+    def _why(self, service: Service, what: str) -> str:
+        log = self.log(service.name)
+        return f"{service.name} {what}: {_last_line(log)} (log: {log})"
 
 
 def place_of(service: Service, directory: Path, state: State) -> Place:

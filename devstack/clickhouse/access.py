@@ -23,7 +23,7 @@ _SOURCES = frozenset(
     {
         *("url", "urlcluster", "remote", "remotesecure", "cluster", "clusterallreplicas"),
         *("mysql", "postgresql", "mongodb", "redis", "sqlite", "jdbc", "odbc", "hdfs"),
-        *("hdfscluster", "kafka", "nats", "rabbitmq", "input", "azureblobstorage"),
+        *("hdfscluster", "kafka", "nats", "rabbitmq", "input", "azureblobstorage", "disk"),
     }
 )
 _OBJECTS = frozenset({b"TABLE", b"TABLES", b"VIEW", b"DICTIONARY", b"DICTIONARIES", b"DATABASE"})
@@ -69,6 +69,8 @@ def _check_everyone(statement: Statement) -> None:
     if statement.has(b"FROM", b"INFILE"):
         text = "Query has infile and was send directly to server"
         raise ServerError(errors.UNKNOWN_TYPE_OF_QUERY, text)
+    if statement.kind == "COPY":
+        raise ServerError(errors.SUPPORT_IS_DISABLED, "COPY is not allowed")
     for name in statement.calls():
         if name in _NEVER_CALLED:
             raise ServerError(errors.ACCESS_DENIED, f"{name}() is not available on this server")

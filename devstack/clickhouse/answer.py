@@ -43,7 +43,7 @@ class Pipe:
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
-        os.set_blocking(self.reading, False)  # noqa: FBT003
+        os.set_blocking(self.reading, False)
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             fcntl.fcntl(self.writing, fcntl.F_SETPIPE_SZ, _CHUNK_BYTES)
 
@@ -60,10 +60,6 @@ class Pipe:
                     await readable
                 finally:
                     loop.remove_reader(self.reading)
-
-    def close_writing(self) -> None:
-        """End the stream; the engine is done with it."""
-        os.close(self.writing)
 
     def close(self) -> None:
         """Close the reading end; a query that still writes fails."""
@@ -85,7 +81,7 @@ class Reply:
 
     async def rows(self, pipe: Pipe, running: Future[Outcome]) -> None:
         """Send what the query writes. Raises `ServerError` while nothing has been sent."""
-        with tempfile.SpooledTemporaryFile(_MEMORY_BYTES, dir=self.folder) as buffer:
+        with tempfile.SpooledTemporaryFile(_MEMORY_BYTES, dir=str(self.folder)) as buffer:
             size = 0
             while chunk := await pipe.read():
                 buffer.write(chunk)
@@ -96,7 +92,7 @@ class Reply:
                     buffer.seek(0)
                     await self._stream(buffer.read(), pipe, running)
                     return
-            outcome = await asyncio.wrap_future(running)
+            outcome = result(running)
             buffer.seek(0)
             await self._whole(outcome, buffer, size)
 
@@ -143,7 +139,7 @@ class Reply:
             pieces = _encoded(pieces, self.coding)
         async for piece in pieces:
             await self._body(piece, more=True)
-        if running.exception() is None:
+        if not running.cancelled() and running.exception() is None:
             await self._body(b"", more=False)
         # Else the connection is closed without the last chunk: the client sees a broken body.
 
@@ -176,6 +172,13 @@ def summary(outcome: Outcome) -> str:
     return json.dumps({name: str(count) for name, count in counts.items()}, separators=(",", ":"))
 
 
+def result(running: Future[Outcome]) -> Outcome:
+    """What a statement came to, once its pipe has ended: nobody closes that before."""
+    if running.cancelled():
+        raise ServerError(errors.QUERY_WAS_CANCELLED, "Query was cancelled before it began")
+    return running.result()
+
+
 def _wake(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
@@ -193,7 +196,7 @@ async def _with_failure(
     while chunk := await pipe.read():
         yield chunk
     try:
-        await asyncio.wrap_future(running)
+        result(running)
     except ServerError as error:
         message = error.body(version)
         size = len(message.encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -44,7 +45,7 @@ _KEEP_ALIVE_S = 60
 @click.option("--threads", type=click.IntRange(1), default=2, help="Threads of one query.")
 @click.option("--workers", type=click.IntRange(1), default=16, help="Statements run at once.")
 @click.option("--max-body-mib", type=click.IntRange(1), default=1024, help="Largest body, MiB.")
-def main(  # noqa: PLR0913
+def main(
     host: str,
     port: int,
     path: Path,
@@ -79,7 +80,7 @@ def _serve(application: Application, engine: Engine, host: str, port: int) -> No
     import uvicorn
 
     config = uvicorn.Config(
-        application,  # type: ignore[arg-type]  # its dicts are narrower than uvicorn's protocol
+        application,
         host=host,
         port=port,
         http="httptools",
@@ -89,6 +90,9 @@ def _serve(application: Application, engine: Engine, host: str, port: int) -> No
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises the signal that ended it once more; the rest of this function must run.
+        signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run()
     application.close()
     engine.close()

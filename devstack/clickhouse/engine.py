@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devstack.clickhouse.errors import ServerError, from_engine
+from devstack.clickhouse.errors import from_engine
 
 _SERVER_CONFIG = """<clickhouse>
     <users_config>{users}</users_config>
@@ -129,21 +129,30 @@ class Engine:
 
     def create_database(self, name: str) -> None:
         """Make the database `name` unless it is there."""
-        quoted = "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
-        self._first.run(f"CREATE DATABASE IF NOT EXISTS {quoted}")
+        self._first.run(f"CREATE DATABASE IF NOT EXISTS {identifier(name)}")
 
-    def kill(self, tag: str) -> None:
-        """Stop the statement that runs with `log_comment` = `tag`, if it still runs."""
-        with_tag = f"KILL QUERY WHERE Settings['log_comment'] = '{tag}' ASYNC"
+    def kill(self, query_id: str) -> None:
+        """Stop the statement whose `log_comment` is `query_id`, if it still runs."""
+        with_id = f"KILL QUERY WHERE Settings['log_comment'] = {literal(query_id)} ASYNC"
         connection = self.connect()
         try:
-            connection.run(with_tag)
+            connection.run(with_id)
         finally:
             connection.close()
 
     def close(self) -> None:
         """Close the engine; data is on disk already."""
         self._first.close()
+
+
+def identifier(name: str) -> str:
+    """`name` quoted as SQL writes a name."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def literal(value: str) -> str:
+    """`value` quoted as SQL writes a string."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _prepare(directory: Path, *, memory_bytes: int, threads: int) -> None:
@@ -179,6 +188,3 @@ def _declare_default_database(metadata: Path) -> None:
     link = metadata / "default"
     if link.is_symlink():
         link.unlink()
-
-
-__all__ = ["Connection", "Engine", "Outcome", "ServerError"]

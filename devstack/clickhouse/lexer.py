@@ -44,7 +44,8 @@ class Token(NamedTuple):
 
 # Possessive quantifiers: an unclosed quote must fail, not end at an earlier doubled one.
 _SKIPPED = re.compile(
-    rb"(?:[ \t\n\r\f\v]|\xc2\xa0|\xe3\x80\x80|\xe2\x80[\x80-\x8f\xa8\xa9\xaf]|\xe2\x81\x9f|\xef\xbb\xbf"
+    rb"(?:[ \t\n\r\f\v]|\xc2\xa0|\xe3\x80\x80|\xe2\x80[\x80-\x8f\xa8\xa9\xaf]|\xe2\x81\x9f"
+    rb"|\xef\xbb\xbf"
     rb"|--[^\n]*|//[^\n]*|\#[ !][^\n]*)++"
 )
 _TOKEN = re.compile(

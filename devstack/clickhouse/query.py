@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from devstack.clickhouse import access, errors
-from devstack.clickhouse.engine import Connection, Engine, Outcome
+from devstack.clickhouse.engine import Connection, Engine, Outcome, identifier, literal
 from devstack.clickhouse.errors import ServerError
 from devstack.clickhouse.sessions import Session, Sessions
 from devstack.clickhouse.statement import READING, Statement
@@ -31,7 +30,10 @@ class ExternalTable:
 
 @dataclass(frozen=True)
 class Query:
-    """Everything a request asks for; `settings` and `params` are as the client wrote them."""
+    """Everything a request asks for; `settings` and `params` are as the client wrote them.
+
+    `data` is the file descriptor of an INSERT's data.
+    """
 
     statement: Statement
     user: User
@@ -44,7 +46,8 @@ class Query:
     session_timeout: str | None = None
     session_check: bool = False
     external: tuple[ExternalTable, ...] = ()
-    tag: str = field(default_factory=lambda: uuid.uuid4().hex)
+    data: int | None = None
+    query_id: str = ""
 
     @property
     def output(self) -> str:
@@ -60,25 +63,26 @@ class Runner:
         self._engine = engine
         self._sessions = Sessions(engine)
         self._default_database = default_database
-        self._last_sweep = threading.Lock()
+        self._lock = threading.Lock()
+        self._running: set[str] = set()
 
-    def run(self, query: Query, *, rows_to: int, data_from: int | None) -> Outcome:
-        """Run `query`; rows go to the pipe `rows_to`, an INSERT's data is in file `data_from`.
+    def run(self, query: Query, rows_to: int) -> Outcome:
+        """Run `query`; rows go to the pipe `rows_to`.
 
         Blocks until the statement is finished, killed or timed out. Raises `ServerError`.
         """
-        with self._connection(query) as (connection, session):
+        with self._only(query.query_id), self._connection(query) as (connection, session):
             database = query.database or (session.database if session else None)
             database = database or self._default_database
             access.check(query.statement, query.user, database)
             if query.read_only:
                 access.check_get(query.statement)
-            connection.run(f"USE {_quoted(database)}")
+            connection.run(f"USE {identifier(database)}")
             with (
-                _external_tables(connection, query.external),
+                _external_tables(connection, session, query.external),
                 _settings(connection, session, query),
             ):
-                sql = _sql(query, rows_to=rows_to, data_from=data_from)
+                sql = _sql(query, rows_to)
                 outcome = connection.run(sql, query.output, query.params)
             if session is not None:
                 _remember(session, connection, query.statement)
@@ -86,7 +90,7 @@ class Runner:
 
     def kill(self, query: Query) -> None:
         """Stop `query` if it still runs."""
-        self._engine.kill(query.tag)
+        self._engine.kill(query.query_id)
 
     def sweep(self) -> None:
         """Close idle sessions."""
@@ -95,6 +99,22 @@ class Runner:
     def close(self) -> None:
         """Close all sessions."""
         self._sessions.close()
+
+    @contextmanager
+    def _only(self, query_id: str) -> Iterator[None]:
+        """Refuse a second running query of the same id: the id is what KILL goes by."""
+        with self._lock:
+            if query_id in self._running:
+                raise ServerError(
+                    errors.QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING,
+                    f"Query with id = {query_id} is already running.",
+                )
+            self._running.add(query_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(query_id)
 
     @contextmanager
     def _connection(self, query: Query) -> Iterator[tuple[Connection, Session | None]]:
@@ -120,7 +140,7 @@ class Runner:
 @contextmanager
 def _settings(connection: Connection, session: Session | None, query: Query) -> Iterator[None]:
     """Apply the request's settings, and take them back where the connection lives on."""
-    wanted = {**query.settings, "log_comment": query.tag}
+    wanted = {**query.settings, "log_comment": query.query_id}
     for name in wanted:
         if not _SETTING_NAME.fullmatch(name):
             raise ServerError(errors.UNKNOWN_SETTING, f"Unknown setting '{name}'")
@@ -129,7 +149,7 @@ def _settings(connection: Connection, session: Session | None, query: Query) -> 
     elif query.read_only or query.user.role is Role.READER:
         # The engine's own guard behind the check of the statement's kind.
         wanted["readonly"] = "2" if wanted.get("readonly", "0") == "0" else wanted["readonly"]
-    connection.run("SET " + ", ".join(f"{name} = {_literal(v)}" for name, v in wanted.items()))
+    connection.run("SET " + ", ".join(f"{name} = {literal(v)}" for name, v in wanted.items()))
     try:
         yield
     finally:
@@ -143,7 +163,7 @@ def _learn(session: Session, connection: Connection, wanted: dict[str, str]) -> 
     missing = [name for name in wanted if name not in session.settings_known]
     if not missing:
         return
-    names = ", ".join(_literal(name) for name in missing)
+    names = ", ".join(literal(name) for name in missing)
     rows = connection.run(
         f"SELECT name, value FROM system.settings WHERE changed AND name IN ({names})", "TSVRaw"
     ).data.decode()
@@ -159,16 +179,16 @@ def _remember(session: Session, connection: Connection, statement: Statement) ->
 
 
 def _restored(name: str, value: str | None) -> str:
-    return f"{name} = DEFAULT" if value is None else f"{name} = {_literal(value)}"
+    return f"{name} = DEFAULT" if value is None else f"{name} = {literal(value)}"
 
 
-def _sql(query: Query, *, rows_to: int, data_from: int | None) -> str:
+def _sql(query: Query, rows_to: int) -> str:
     """The text for the engine: rows into a pipe, data from a file, nothing else changed."""
     statement = query.statement
     source = statement.source
     if statement.data_at is not None and statement.infile_at is not None:
         head, clauses = source[: statement.infile_at], source[statement.infile_at : statement.end]
-        infile = f" FROM INFILE '/dev/fd/{data_from}' "
+        infile = f" FROM INFILE '/dev/fd/{query.data}' "
         text = _text(head) + infile + _text(clauses) + f" FORMAT {statement.format}"
     elif statement.kind in READING:
         cut = min(
@@ -180,17 +200,19 @@ def _sql(query: Query, *, rows_to: int, data_from: int | None) -> str:
         tail = _text(source[cut : statement.end])
         if statement.format is None:
             outfile += f"FORMAT {query.default_format} "
-        text = _text(source[:cut]) + outfile + tail
+        text = _head(statement, cut) + outfile + tail
     else:
         text = _text(source[: statement.end])
     return text
 
 
 @contextmanager
-def _external_tables(connection: Connection, tables: tuple[ExternalTable, ...]) -> Iterator[None]:
+def _external_tables(
+    connection: Connection, session: Session | None, tables: tuple[ExternalTable, ...]
+) -> Iterator[None]:
     try:
         for table in tables:
-            name = _quoted(table.name)
+            name = identifier(table.name)
             connection.run(f"CREATE TEMPORARY TABLE {name} ({table.structure})")
             connection.run(
                 f"INSERT INTO {name} FROM INFILE '/dev/fd/{table.file_descriptor}' "
@@ -198,8 +220,23 @@ def _external_tables(connection: Connection, tables: tuple[ExternalTable, ...]) 
             )
         yield
     finally:
-        for table in tables:
-            connection.run(f"DROP TEMPORARY TABLE IF EXISTS {_quoted(table.name)}")
+        for table in tables if session is not None else ():
+            connection.run(f"DROP TEMPORARY TABLE IF EXISTS {identifier(table.name)}")
+
+
+def _head(statement: Statement, cut: int) -> str:
+    """The statement up to `cut`.
+
+    KILL finds a query by the client's id, which the engine has as the query's comment.
+    """
+    if statement.kind != "KILL":
+        return _text(statement.source[:cut])
+    pieces, position = [], 0
+    for token in statement.tokens:
+        if token.end <= cut and token.keyword == b"QUERY_ID":
+            pieces += [_text(statement.source[position : token.start]), "Settings['log_comment']"]
+            position = token.end
+    return "".join([*pieces, _text(statement.source[position:cut])])
 
 
 def _text(source: bytes) -> str:
@@ -208,11 +245,3 @@ def _text(source: bytes) -> str:
     except UnicodeDecodeError as error:
         text = f"The statement is not valid UTF-8 at byte {error.start}"
         raise ServerError(errors.SYNTAX_ERROR, text) from None
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -98,15 +97,16 @@ class Request:
         if header is None:
             return None
         scheme, _, encoded = header.partition(" ")
-        try:
-            if scheme.lower() != "basic":
-                raise ValueError
-            name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (ValueError, binascii.Error):
+        if scheme.lower() != "basic":
             raise ServerError(
                 errors.AUTHENTICATION_FAILED,
                 f"Invalid authentication: '{scheme}' HTTP Authorization scheme is not supported",
-            ) from None
+            )
+        try:
+            name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except ValueError:
+            text = "Invalid authentication: the Basic credentials are not valid base64"
+            raise ServerError(errors.AUTHENTICATION_FAILED, text) from None
         return name, password
 
     def _custom(self) -> tuple[str, str] | None:

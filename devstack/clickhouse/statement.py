@@ -16,7 +16,6 @@ READING = frozenset({"SELECT", "SHOW", "DESCRIBE", "EXPLAIN", "EXISTS", "CHECK",
 
 _ALIASES = {"WITH": "SELECT", "FROM": "SELECT", "(": "SELECT", "DESC": "DESCRIBE"}
 _AFTER_FORMAT = re.compile(rb"[ \t\f]*(?:\r?\n)?")
-_MAX_STATEMENT_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,6 @@ def parse(source: bytes) -> Statement:
         raise ServerError(errors.SYNTAX_ERROR, "Syntax error: failed at position 1: Empty query")
     if first.keyword == b"INSERT":
         return _insert(source, first, stream)
-    if len(source) > _MAX_STATEMENT_BYTES:
-        raise ServerError(errors.QUERY_IS_TOO_LARGE, "The statement is longer than 16 MiB")
     words = _one_statement((first, *stream))
     kind = _kind(words)
     if kind == "INSERT":  # WITH ... INSERT INTO ... SELECT

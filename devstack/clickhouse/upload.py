@@ -14,7 +14,7 @@ from devstack.clickhouse import compression, errors
 from devstack.clickhouse.errors import ServerError
 
 _HEAD_BYTES = 256 << 10
-_MAX_HEAD_BYTES = 16 << 20
+MAX_STATEMENT_BYTES = 16 << 20
 
 
 class Upload:
@@ -39,9 +39,12 @@ class Upload:
         self.head = b"".join(parts)
         return self.head
 
-    async def fill_statement(self) -> bytes:
-        """Read as much as a statement may be long."""
-        return await self.fill_head(_MAX_HEAD_BYTES)
+    async def whole_statement(self) -> bytes:
+        """The whole body, which is a statement's text; raises when it is longer than one may be."""
+        head = await self.fill_head(MAX_STATEMENT_BYTES + 1)
+        if len(head) > MAX_STATEMENT_BYTES:
+            raise ServerError(errors.QUERY_IS_TOO_LARGE, "The statement is longer than 16 MiB")
+        return head
 
     async def save(self, skip: int, folder: Path) -> int:
         """Write the body from byte `skip` of `head` to an unnamed file; return its descriptor.
