@@ -59,16 +59,14 @@ def _read(layout: str, data: memoryview, at: int) -> int:
 def check_frames(payload: bytes, max_rows: int) -> None:
     """Refuse a stream that is cut off, goes on after its end, or declares more than it may."""
     try:
-        rows = _walk(memoryview(payload), max_rows)
+        _walk(memoryview(payload), max_rows)
     except struct.error as error:
         raise RefusedPayloadError(
             Reason.INVALID_ARROW, "found a frame that points outside of itself"
         ) from error
-    if rows == 0:
-        raise RefusedPayloadError(Reason.EMPTY, "found an Arrow stream without rows")
 
 
-def _walk(payload: memoryview, max_rows: int) -> int:
+def _walk(payload: memoryview, max_rows: int) -> None:
     rows = unpacked = at = 0
     for _ in range(MAX_FRAMES):
         if bytes(payload[at : at + 4]) != CONTINUATION:
@@ -78,7 +76,7 @@ def _walk(payload: memoryview, max_rows: int) -> int:
         if size == 0:
             if at != len(payload):
                 _refuse(f"found {len(payload) - at} bytes after the end of the stream")
-            return rows
+            return
         metadata = _part(payload, at, size, "a frame")
         message = _FlatTable(metadata, _read("<I", metadata, 0))
         at += size

@@ -51,7 +51,10 @@ class ArrowReader:
                 batches = list(reader)
                 for batch in batches:
                     batch.validate(full=True)
-            return self._arrays(pa.Table.from_batches(batches, reader.schema), extra)
+            table = pa.Table.from_batches(batches, reader.schema)
+            if table.num_rows == 0:
+                raise RefusedPayloadError(Reason.EMPTY, "found an Arrow stream without rows")
+            return self._arrays(table, extra)
         except (pa.ArrowException, OSError, ValueError) as error:
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise RefusedPayloadError(Reason.INVALID_ARROW, text) from error
@@ -126,9 +129,7 @@ def _converted(column: Column, chunks: pa.ChunkedArray) -> pa.Array:
     """The array in the column's own type."""
     if pa.types.is_dictionary(chunks.type):
         chunks = pa.chunked_array([_plain_text(chunk) for chunk in chunks.chunks], pa.string())
-    array = chunks.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], chunks.type)
+    array = chunks.chunk(0) if chunks.num_chunks == 1 else pa.concat_arrays(chunks.chunks)
     if column.type is ColumnType.TIMESTAMP:
         return _microseconds(array)
     if column.type is ColumnType.MAP:
@@ -150,7 +151,9 @@ def _plain_text(encoded: pa.DictionaryArray) -> pa.StringArray:
 
 
 def _microseconds(array: pa.TimestampArray) -> pa.TimestampArray:
-    """Moments in microseconds, cut; those beyond every sink's range end just outside of it."""
+    """Moments in microseconds, cut; other units beyond every sink's range end just outside."""
+    if array.type.unit == "us":
+        return array.cast(ColumnType.TIMESTAMP.arrow)
     factor, divisor = _MICROSECONDS[array.type.unit]
     present = array.is_valid().to_numpy(zero_copy_only=False)
     values = array.view(pa.int64()).fill_null(0).to_numpy()
@@ -161,7 +164,9 @@ def _microseconds(array: pa.TimestampArray) -> pa.TimestampArray:
 
 
 def _sorted_map(column: Column, array: pa.MapArray) -> pa.MapArray:
-    values = []
+    values: list[dict[str, str] | None] = []
+    if not len(array.keys):
+        return map_array([None] * len(array))
     for element, pairs in enumerate(array.to_pylist()):
         if pairs and any(value is None for _, value in pairs):
             detail = f"element {element}, {column.name}: found null in a map, expected strings"

@@ -44,6 +44,9 @@ _WIRE_TYPES = {
 
 def map_array(values: Sequence[dict[str, str] | None]) -> pa.MapArray:
     """A map array without nulls: absent is empty, entries are sorted by key."""
+    if not any(values):
+        offsets = pa.array(np.zeros(len(values) + 1, np.int32))
+        return pa.MapArray.from_arrays(offsets, *[pa.array([], pa.string())] * 2)
     pairs = [sorted(value.items()) if value else () for value in values]
     return pa.array(pairs, ColumnType.MAP.arrow)
 

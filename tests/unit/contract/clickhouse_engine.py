@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from typing import Any
+
+from chdb import session
 
 
 def main() -> None:
     """Run the steps from standard input."""
-    from chdb import session
-
     steps = json.load(sys.stdin)
     answers = []
     with tempfile.TemporaryDirectory() as folder:
-        engine = session.Session(folder)
+        engine: Any = session.Session(folder)
         for step in steps:
             if "sql" in step:
                 engine.query(step["sql"])
