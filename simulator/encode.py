@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from xxhash import xxh64_intdigest
 
+from ingest.fingerprint import MASK, canonical_value
 from simulator.blocks import Block
-from simulator.manifest import MASK, canonical_text
 from simulator.payloads import arrow_batch, arrow_stream, json_array
 from simulator.readings import Reading, subject_token
 from simulator.signals import METRICS, FloatArray, IntArray, Metric
@@ -54,7 +54,7 @@ class Encoder:
             for device, site in zip(self.devices, self.sites, strict=True)
         ]
         self._canonical_heads = [
-            (canonical_text(device) + canonical_text(site)).decode()
+            (canonical_value(device) + canonical_value(site)).decode()
             for device, site in zip(self.devices, self.sites, strict=True)
         ]
         self._subject_heads = [
@@ -63,8 +63,8 @@ class Encoder:
         ]
         self._metrics = [metric.name for metric in METRICS]
         self._json_metrics = [f'{metric.name}","ts":"' for metric in METRICS]
-        self._canonical_metrics = [canonical_text(metric.name).decode() for metric in METRICS]
-        self._canonical_units = [canonical_text(metric.unit).decode() for metric in METRICS]
+        self._canonical_metrics = [canonical_value(metric.name).decode() for metric in METRICS]
+        self._canonical_units = [canonical_value(metric.unit).decode() for metric in METRICS]
         self._json_tails = [[_tail(metric, quality) for quality in QUALITY] for metric in METRICS]
 
     def reading(self, block: Block, index: int) -> Reading:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import struct
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -19,12 +18,10 @@ from pathlib import Path
 
 from xxhash import xxh64_intdigest
 
+from ingest.fingerprint import MASK, canonical_value
 from simulator.readings import Message, Reading
 
 FORMAT = 1
-MASK = 0xFFFFFFFFFFFFFFFF
-_BITS = struct.Struct("<q")
-_DOUBLE = struct.Struct("<d")
 
 
 def canonical_reading(reading: Reading) -> bytes:
@@ -32,19 +29,9 @@ def canonical_reading(reading: Reading) -> bytes:
 
     ``<byte length>:<text>`` of device_id, site, metric, ts, value, unit, concatenated; a null is
     ``-``. Texts are UTF-8; ts is decimal microseconds since the Unix epoch; value is the signed
-    decimal int64 that has the bits of the IEEE 754 double.
+    decimal int64 that has the bits of the IEEE 754 double: the form of ``ingest.fingerprint``.
     """
-    bits = _BITS.unpack(_DOUBLE.pack(reading.value))[0]
-    texts = (reading.device_id, reading.site, reading.metric, reading.ts_us, bits, reading.unit)
-    return b"".join(canonical_text(text) for text in texts)
-
-
-def canonical_text(value: str | int | None) -> bytes:
-    """``<byte length>:<text>`` of one value, ``-`` of None."""
-    if value is None:
-        return b"-"
-    text = str(value).encode()
-    return b"%d:%b" % (len(text), text)
+    return b"".join([canonical_value(value) for value in reading])
 
 
 def fingerprint(reading: Reading) -> int:

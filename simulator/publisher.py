@@ -123,8 +123,7 @@ class Publisher:
             if source.error:
                 raise source.error
         finally:
-            if self._connection:
-                self._connection.close()
+            await self._disconnect()
         return self.manifest()
 
     async def _pump(self, source: Source) -> None:
@@ -158,27 +157,32 @@ class Publisher:
         connection.write(self._window.admit(batch, connection.inbox, time.monotonic()))
         # Lets the acknowledgements in; a full socket buffer makes the loop wait here.
         await asyncio.sleep(0)
-        await connection.writable.wait()
+        await connection.room(TICK_S)
 
     async def _ready(self, subject: str) -> Connection:
         """The connection, after everything overdue has been sent again.
 
         A refusal is raised once the window has drained: what the server still answers counts.
         """
-        if self._failure:
-            await self._settle_rest()
-            self._raise_failure()
-        connection = self._connection
-        if connection is None or connection.closed.is_set():
-            connection = await self._reconnect(subject or self._first_subject())
-        now = time.monotonic()
-        self._check_alive(connection, now)
-        if self._window.refused_for_now:
-            await self._sleep(TICK_S)
-            await self._look(connection, self._first_subject() or subject)
-        if overdue := self._window.overdue(now - self.options.ack_timeout_s):
-            await self._resend(connection, overdue)
-        return connection
+        while True:
+            if self._failure:
+                await self._settle_rest()
+                self._raise_failure()
+            connection = self._connection
+            if connection is None or connection.closed.is_set():
+                connection = await self._reconnect(subject or self._first_subject())
+            now = time.monotonic()
+            self._check_alive(connection, now)
+            try:
+                if self._window.refused_for_now:
+                    await self._sleep(TICK_S)
+                    await self._look(connection, self._first_subject() or subject)
+                if overdue := self._window.overdue(now - self.options.ack_timeout_s):
+                    await self._resend(connection, overdue)
+            except StreamUnavailableError:
+                connection.close()
+                continue
+            return connection
 
     def _check_alive(self, connection: Connection, now: float) -> None:
         if connection.problem.startswith("Permissions Violation"):
@@ -216,18 +220,23 @@ class Publisher:
             server = servers[attempt % len(servers)]
             try:
                 connection = await connect(server, self.options.nats, self._settle, self._refuse)
+                self._connection = connection
                 await self._look(connection, subject)
                 await self._resend(connection, self._window.numbers)
-                self._connection = connection
                 return connection
             except StreamUnavailableError as error:
                 problem = str(error)
+                await self._disconnect()
             if time.monotonic() - max(lost, self._window.progress) > self.options.patience_s:
                 raise self._stalled(problem)
             attempt += 1
             if attempt % len(servers) == 0:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(PAUSE_MAX_S, pause * 2)
+
+    async def _disconnect(self) -> None:
+        if self._connection:
+            await self._connection.end()
 
     async def _look(self, connection: Connection, subject: str) -> None:
         """Learns the stream that takes the subject, and its duplicate window."""

@@ -69,14 +69,16 @@ async def _run(
     if not options.quiet:
         shown = asyncio.create_task(show_progress(publisher, options.expected))
     try:
-        return await publisher.run(messages)
+        await publisher.run(messages)
     finally:
         if shown:
             shown.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await shown
+        manifest = publisher.manifest()
         if options.manifest_file:
-            write_manifest(publisher.manifest(), options.manifest_file)
+            write_manifest(manifest, options.manifest_file)
+    return manifest
 
 
 def _handle_signals(loop: asyncio.AbstractEventLoop, publisher: Publisher) -> None:

@@ -8,6 +8,7 @@ It never reconnects by itself: the publisher knows what is pending, and opens an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import secrets
@@ -21,8 +22,8 @@ from ingest.settings import NatsSettings
 from simulator.servers import Server
 from simulator.window import Ack
 
-HANDSHAKE_TIMEOUT_S = 5.0
 WRITE_HIGH_WATER = 1 << 20
+CLOSE_TIMEOUT_S = 1.0
 NO_ANSWER = b'{"error":{"code":503}}'
 
 _ACK = re.compile(
@@ -46,8 +47,9 @@ class Connection(asyncio.Protocol):
     def __init__(self, settle: Settle, refuse: Refuse) -> None:
         self.info: dict[str, Any] = {}
         self.closed = asyncio.Event()
-        self.writable = asyncio.Event()
-        self.writable.set()
+        self._lost = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
         self.problem = ""
         self.inbox = f"_INBOX.{secrets.token_hex(6)}"
         self.last_heard = time.monotonic()
@@ -76,10 +78,23 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Ends the connection at once; what was not sent yet is dropped."""
         self.closed.set()
         if self._transport:
             self._transport.abort()
+
+    async def end(self) -> None:
+        """Ends the connection and waits until the socket is closed."""
+        self.close()
+        if self._transport:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._lost.wait(), CLOSE_TIMEOUT_S)
+
+    async def room(self, longest_s: float) -> None:
+        """Waits until the socket takes more bytes, the connection is over, or ``longest_s``."""
+        if not self._writable.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._writable.wait(), longest_s)
 
     def ping(self) -> asyncio.Future[None]:
         """Sends PING; the result is there when everything sent before has been processed."""
@@ -121,7 +136,8 @@ class Connection(asyncio.Protocol):
         """Called by asyncio: wakes everyone who waits for this connection."""
         self.problem = self.problem or (str(exc) if exc else "the server closed the connection")
         self.closed.set()
-        self.writable.set()
+        self._lost.set()
+        self._writable.set()
         lost = StreamUnavailableError(f"connection lost: {self.problem}")
         waiters: list[asyncio.Future[Any]] = [self._informed, *self._pongs]
         for waiter in (*waiters, *self._requests.values()):
@@ -131,11 +147,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Called by asyncio: the socket does not keep up."""
-        self.writable.clear()
+        self._writable.clear()
 
     def resume_writing(self) -> None:
         """Called by asyncio: the socket has room again."""
-        self.writable.set()
+        self._writable.set()
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio: settles every whole frame, keeps the rest."""
@@ -251,14 +267,14 @@ async def connect(
         cafile=str(settings.tls_ca_file) if settings.tls_ca_file else None
     )
     try:
-        async with asyncio.timeout(max(HANDSHAKE_TIMEOUT_S, settings.connect_timeout_s)):
+        async with asyncio.timeout(settings.connect_timeout_s):
             await loop.create_connection(lambda: connection, server.host, server.port)
             await connection.handshake(server, context)
     except ssl.SSLError as error:
-        connection.close()
+        await connection.end()
         raise SettingsError(f"NATS at {server.name}: TLS failed: {error.reason}") from error
     except (OSError, TimeoutError, StreamUnavailableError) as error:
-        connection.close()
+        await connection.end()
         if "authorization" in connection.problem.lower():
             raise SettingsError(
                 f"NATS at {server.name} refuses the credentials (--url, IOT_NATS__URL)"

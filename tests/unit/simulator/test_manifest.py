@@ -16,7 +16,6 @@ from simulator.manifest import (
     ManifestBuilder,
     Origin,
     canonical_reading,
-    canonical_text,
     fingerprint,
     write_manifest,
 )
@@ -44,12 +43,6 @@ def test_canonical_bytes_are_as_documented() -> None:
         "4:dév1:s4:temp16:179500000000000120:-46139378182410731520:".encode()
     )
     assert struct.pack("<q", -4613937818241073152) == struct.pack("<d", -1.5)
-
-
-def test_a_null_is_a_dash_that_no_text_can_be() -> None:
-    """None and the text ``-`` have different canonical bytes."""
-    assert canonical_text(None) == b"-"
-    assert canonical_text("-") == b"1:-"
 
 
 @given(readings, readings)
