@@ -76,6 +76,7 @@ class Lane:
         settings: Settings,
         metrics: Metrics,
         path: str,
+        stopping: Stopping | None = None,
         accept_loss: bool = False,
     ) -> None:
         self.link = link
@@ -86,7 +87,7 @@ class Lane:
         self.metrics = metrics
         self.path = path
         self.dlq = DeadLetterQueue(link, store.lane)
-        self.stopping = Stopping()
+        self.stopping = stopping or Stopping()
         self._accept_loss = accept_loss
         self._decoders: dict[int, Decoder] = {}
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix=f"{path}-decode")

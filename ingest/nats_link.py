@@ -102,17 +102,24 @@ class NatsLink:
             await self.client.close()
 
 
-async def connect(settings: NatsSettings, name: str, *, patient: bool = True) -> NatsLink:
+async def connect(
+    settings: NatsSettings,
+    name: str,
+    *,
+    patient: bool = True,
+    give_up: asyncio.Event | None = None,
+) -> NatsLink:
     """Connects to NATS and keeps the connection alive.
 
-    ``patient`` waits for a server that is not there yet; else StreamUnavailableError.
+    ``patient`` waits for a server that is not there yet, until ``give_up`` is set; else
+    StreamUnavailableError.
     Raises SettingsError when the server refuses the credentials.
     """
     while True:
         try:
             return await _connect_once(settings, name)
         except StreamUnavailableError as error:
-            if not patient:
+            if not patient or (give_up is not None and give_up.is_set()):
                 raise
             log.warning("nats_waiting", problem=str(error))
             await asyncio.sleep(0.5)
@@ -133,7 +140,7 @@ async def _connect_once(settings: NatsSettings, name: str) -> NatsLink:
         "name": name,
         "connect_timeout": settings.connect_timeout_s,
         "allow_reconnect": False,
-        "max_reconnect_attempts": -1,
+        "max_reconnect_attempts": 1,
         "reconnect_time_wait": 0.2,
         "ping_interval": 5,
         "max_outstanding_pings": 2,
@@ -155,7 +162,8 @@ async def _connect_once(settings: NatsSettings, name: str) -> NatsLink:
                 "NATS refuses the credentials in nats.url (IOT_NATS__URL)"
             ) from error
         raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
-    # Set only now: with it from the start, nats-py would retry a first connection by itself and
-    # hide why it fails.
+    # Set only now: with them from the start, nats-py would retry a first connection by itself,
+    # without end, and hide why it fails.
     client.options["allow_reconnect"] = True
+    client.options["max_reconnect_attempts"] = -1
     return link

@@ -10,19 +10,19 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
+if TYPE_CHECKING:
+    from ingest.hot import HotWriter
+    from ingest.lake import LakeWriter
+
 from ingest.contract import load_contract
-from ingest.errors import IngestError
-from ingest.fence import Fence
-from ingest.hot import HotWriter
-from ingest.hot_entry import EntryStore
+from ingest.errors import IngestError, StreamUnavailableError
 from ingest.kept import LEASE_BUCKET, Bucket, open_bucket
 from ingest.lag import watch_lag
-from ingest.lake import LakeWriter
-from ingest.lane import Lane
+from ingest.lane import Lane, Stopping
 from ingest.lease import Lease
 from ingest.metrics import Metrics
 from ingest.nats_link import connect
@@ -31,8 +31,6 @@ from ingest.pull_credit import PullCredit
 from ingest.reader import LaneReader
 from ingest.registry import RegistryStore
 from ingest.settings import Settings
-from ingest.sinks.clickhouse import ClickHouseSink
-from ingest.sinks.iceberg import IcebergSink
 from ingest.stream import InboxReader
 from ingest.stream_check import require_suitable
 
@@ -45,7 +43,7 @@ READ_AHEAD_BATCHES = 3
 
 @dataclass
 class Service:
-    """One lane's writer with all that it needs."""
+    """One lane's writer with all that it needs; a path's clients are imported with the path."""
 
     lane: Lane
     bucket: Bucket
@@ -54,6 +52,10 @@ class Service:
 
     def hot(self) -> HotWriter:
         """The hot writer."""
+        from ingest.hot import HotWriter
+        from ingest.hot_entry import EntryStore
+        from ingest.sinks.clickhouse import ClickHouseSink
+
         settings = self.lane.settings
         sink = ClickHouseSink(
             settings.clickhouse,
@@ -66,6 +68,10 @@ class Service:
 
     def lake(self) -> LakeWriter:
         """The lake writer."""
+        from ingest.fence import Fence
+        from ingest.lake import LakeWriter
+        from ingest.sinks.iceberg import IcebergSink
+
         settings = self.lane.settings
         sink = IcebergSink(settings, self.lane.contract, self.lane.name)
         fence = Fence(self.bucket, f"lake.{self.lane.name}", self.writer)
@@ -91,10 +97,15 @@ class Service:
 
 async def run(settings: Settings, path: Path, *, accept_loss: bool = False) -> int:
     """Runs the writer until it has drained; returns the process's exit code."""
+    stopping = Stopping()
+    _on_signals(stopping, path)
     try:
-        async with _service(settings, path, accept_loss=accept_loss) as service:
+        async with _service(settings, path, stopping, accept_loss=accept_loss) as service:
             await _write(service)
     except IngestError as error:
+        if stopping.soon.is_set() and isinstance(error, StreamUnavailableError):
+            log.info("stopped_before_nats_answered", path=path)
+            return 0
         log.error(  # noqa: TRY400 - the sentence says all, a traceback would hide it
             "stopped", path=path, problem=str(error), exit_code=error.exit_code
         )
@@ -135,7 +146,9 @@ async def _first_of(writing: Awaitable[None], watching: asyncio.Task[None]) -> N
 
 
 @contextlib.asynccontextmanager
-async def _service(settings: Settings, path: Path, *, accept_loss: bool) -> AsyncIterator[Service]:
+async def _service(
+    settings: Settings, path: Path, stopping: Stopping, *, accept_loss: bool
+) -> AsyncIterator[Service]:
     contract = load_contract(settings.contract)
     metrics = Metrics(contract.stream, path)
     problem: list[str] = ["starting"]
@@ -149,7 +162,7 @@ async def _service(settings: Settings, path: Path, *, accept_loss: bool) -> Asyn
     )
     log.info("listening", path=path, address=probes.address)
     writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    link = await connect(settings.nats, f"ingest-{path}-{writer}")
+    link = await connect(settings.nats, f"ingest-{path}-{writer}", give_up=stopping.soon)
     try:
         bucket = await open_bucket(link)
         await require_suitable(link, contract.stream)
@@ -160,6 +173,7 @@ async def _service(settings: Settings, path: Path, *, accept_loss: bool) -> Asyn
             settings=settings,
             metrics=metrics,
             path=path,
+            stopping=stopping,
             accept_loss=accept_loss,
         )
         lease = Lease(
@@ -169,7 +183,6 @@ async def _service(settings: Settings, path: Path, *, accept_loss: bool) -> Asyn
             writer,
             settings.writer.lease_ttl_s,
         )
-        _on_signals(lane)
         problem.clear()
         try:
             yield Service(lane, bucket, lease, writer)
@@ -180,18 +193,18 @@ async def _service(settings: Settings, path: Path, *, accept_loss: bool) -> Asyn
         probes.close()
 
 
-def _on_signals(lane: Lane) -> None:
+def _on_signals(stopping: Stopping, path: Path) -> None:
     """SIGTERM and the first SIGINT drain; a second SIGINT ends at once, which is as safe."""
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        if lane.stopping.soon.is_set():
+        if stopping.soon.is_set():
             os._exit(EXIT_INTERRUPTED)
-        log.info("draining", path=lane.path, hint="interrupt again to stop at once")
-        lane.stopping.ask()
+        log.info("draining", path=path, hint="interrupt again to stop at once")
+        stopping.ask()
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, lane.stopping.ask)
+    loop.add_signal_handler(signal.SIGTERM, stopping.ask)
 
 
 def run_in_process(settings: Settings, path: Path, *, accept_loss: bool) -> int:

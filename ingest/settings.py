@@ -50,7 +50,7 @@ class StreamSettings(Section):
     """Sizes of the streams that ``ingest init`` makes."""
 
     max_age_h: Positive = Field(168.0, description="Messages older than this are dropped")
-    max_bytes: Count = Field(8 << 30, description="Size at which the oldest messages are dropped")
+    max_bytes: Count = Field(4 << 30, description="Size at which the oldest messages are dropped")
     discard: Literal["old", "new"] = Field(
         "old", description="What a full stream drops: its oldest messages or the publisher's new"
     )
@@ -58,7 +58,7 @@ class StreamSettings(Section):
         10.0, description="How long message ids are remembered (about 190 bytes each in the server)"
     )
     replicas: Annotated[int, Field(ge=1, le=5)] = Field(1, description="Copies in a NATS cluster")
-    dlq_max_bytes: Count = Field(2 << 30, description="Size at which the DLQ refuses messages")
+    dlq_max_bytes: Count = Field(1 << 30, description="Size at which the DLQ refuses messages")
 
 
 class ClickHouseSettings(Section):
@@ -219,9 +219,11 @@ def _sources(root: Path, overrides: dict[str, str]) -> list[tuple[str, dict[str,
     toml_file = root / TOML_FILE
     if toml_file.is_file():
         found.append((TOML_FILE, _read_toml(toml_file)))
-    for name in reversed(ENV_FILES):
-        if (root / name).is_file():
-            found.append((name, _from_environment(dotenv_values(root / name), name)))
+    found += [
+        (name, _from_environment(dotenv_values(root / name), name))
+        for name in reversed(ENV_FILES)
+        if (root / name).is_file()
+    ]
     found.append(("environment", _from_environment(dict(os.environ), "environment")))
     found.append(("command line", {k.replace(DELIMITER, "."): v for k, v in overrides.items()}))
     return found

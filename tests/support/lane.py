@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -33,6 +33,8 @@ Result = TypeVar("Result")
 
 # Short times, so that take-over and settling are quick; the protocol does not depend on them.
 FAST = {
+    "IOT_STREAM__MAX_BYTES": str(256 << 20),
+    "IOT_STREAM__DLQ_MAX_BYTES": str(256 << 20),
     "IOT_HOT__BATCH_MAX_AGE_S": "0.1",
     "IOT_HOT__BATCH_MAX_ROWS": "2000",
     "IOT_HOT__INSERT_DEADLINE_S": "2",
@@ -67,7 +69,8 @@ class Writer:
         return self.process.wait(timeout_s)
 
     def drain(self) -> int:
-        """Asks it to drain; its exit code."""
+        """Asks it to drain once it listens to signals; its exit code."""
+        until(lambda: self.said("listening") or self.process.poll() is not None, "a start")
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
@@ -91,7 +94,7 @@ class TestLane:
     overrides: dict[str, str] = field(default_factory=dict)
     writers: list[Writer] = field(default_factory=list)
 
-    def __enter__(self) -> TestLane:
+    def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.contract_file = self.folder / f"{self.tag}.toml"
         text = self.source.read_text(encoding="utf-8")
@@ -127,6 +130,7 @@ class TestLane:
     def env(self) -> dict[str, str]:
         """Environment of the lane's processes."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("IOT_", "INGEST_"))}
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)  # every start would compile everything again
         return {
             **kept,
             "PYTHONPATH": str(ROOT),
