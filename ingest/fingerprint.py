@@ -69,28 +69,33 @@ def row_hashes(
 
     ``columns`` are those of the contract version in force, ``later`` those added after it.
     """
+    return value_hashes(rows, (*columns, *ROW_COLUMNS), later)
+
+
+def value_hashes(
+    rows: pa.RecordBatch, columns: Sequence[str], later: Sequence[str] = ()
+) -> UInt64Array:
+    """As ``row_hashes``, of exactly the columns named."""
     hashes = np.empty(rows.num_rows, np.uint64)
     for start in range(0, rows.num_rows, CHUNK_ROWS):
-        part = rows.slice(start, CHUNK_ROWS)
-        texts = canonical_rows(part, columns, later).to_pylist()
+        texts = canonical_bytes(rows.slice(start, CHUNK_ROWS), columns, later).to_pylist()
         hashes[start : start + len(texts)] = np.fromiter(
             map(xxh64_intdigest, texts), np.uint64, len(texts)
         )
     return hashes
 
 
-def canonical_rows(
+def canonical_bytes(
     rows: pa.RecordBatch, columns: Sequence[str], later: Sequence[str] = ()
 ) -> pa.BinaryArray:
-    """Canonical bytes of every row; see ``row_hashes``."""
+    """Canonical bytes of the columns named, row by row; of ``later`` where there is a value."""
     pieces: list[pa.Array | str] = []
-    for name in (*columns, *ROW_COLUMNS):
+    for name in columns:
         pieces += _prefixed(canonical_texts(rows.column(name)))
     for name in later:
         if name in rows.schema.names:
             pieces.append(_if_present(name, canonical_texts(rows.column(name))))
-    joined = pc.binary_join_element_wise(*pieces, "")
-    return joined.cast(pa.binary())
+    return pc.binary_join_element_wise(*pieces, "").cast(pa.binary())
 
 
 def canonical_texts(column: pa.Array) -> pa.StringArray:

@@ -11,10 +11,11 @@ from pyiceberg.table import Table
 from requests import RequestException
 
 from ingest.catalog import unavailable
-from ingest.fingerprint import UInt64Array, canonical_texts, row_hashes
+from ingest.fingerprint import MASK, UInt64Array, canonical_texts, row_hashes, value_hashes
 from ingest.messages import Int64Array
-from ingest.proof.side import Columns, RowHash, Segment
+from ingest.proof.side import Columns, Groups, RowHash, Segment
 from ingest.proof.sums import Sums, sums_of
+from ingest.ranges import SequenceRange
 
 FAILURES = (RESTError, RequestException, OSError)
 
@@ -53,6 +54,17 @@ class ArrowSide:
             texts = [canonical_texts(batch.column(name)).to_pylist() for name in names]
             found += [dict(zip(names, row, strict=True)) for row in zip(*texts, strict=True)]
         return found
+
+    def groups(self, column: str, hash_of: tuple[str, ...], covered: SequenceRange) -> Groups:
+        """Rows and hashes by value of a column; see Side."""
+        where = f"_lane = '{self._lane}' and _seq >= {covered.first} and _seq <= {covered.last}"
+        counts: dict[str, tuple[int, int]] = {}
+        for batch in self._batches(where):
+            hashes = value_hashes(batch, hash_of)
+            for value, one in zip(batch.column(column).to_pylist(), hashes.tolist(), strict=True):
+                rows, before = counts.get(value, (0, 0))
+                counts[value] = (rows + 1, (before + one) & MASK)
+        return counts
 
     def strays(self, known: tuple[str, ...]) -> dict[str, int]:
         """Rows under unknown epochs; see Side."""

@@ -25,6 +25,12 @@ def row_hash(contract: Contract, later: Sequence[Column] = ()) -> str:
     return f"xxHash64(concat({', '.join(pieces)}))"
 
 
+def hash_expression(columns: Sequence[Column]) -> str:
+    """UInt64 expression: XXH64 of the canonical bytes of these columns alone."""
+    pieces = [piece for one in columns for piece in _prefixed(text(one), nullable=one.nullable)]
+    return f"xxHash64(concat({', '.join(pieces)}))"
+
+
 def text(column: Column) -> str:
     """String expression of a column's value; null where it is null, '' for a missing map."""
     name = quoted(column.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 
@@ -66,7 +67,7 @@ class Comparison:
             if sums != wanted:
                 found = await drill(self._facts.stream, side, segment, wanted, sums)
                 result.findings += found or [_differs(side.name, segment, "changed meanwhile")]
-        result.findings += await self._letters.extra(
+        result.findings += await self._letters.findings(
             segment, letters, self._epoch_start_ns(segment.epoch)
         )
         result.dlq = letters.found
@@ -212,10 +213,10 @@ class Comparison:
         result.findings += found.findings
 
     async def _bounded(self, segment: Segment) -> Segment:
-        """The segment with the time of its first message and of the one after its last."""
+        """The segment with the times of its first and last message, unless all is asked for."""
+        facts = self._facts
         if self._full:
             return segment
-        facts = self._facts
         first = await message_from(facts.link, facts.lane, segment.range.first)
         last = await message_at(facts.link, facts.lane, segment.range.last)
         if first is None or last is None:
@@ -231,9 +232,7 @@ class Comparison:
     def _epoch_end_ns(self, epoch: str) -> int | None:
         epochs = self._facts.registry.record.epochs
         following = [
-            after.first_stored_at_ns
-            for one, after in zip(epochs, epochs[1:], strict=False)
-            if one.id == epoch
+            after.first_stored_at_ns for one, after in itertools.pairwise(epochs) if one.id == epoch
         ]
         return following[0] if following else None
 

@@ -63,8 +63,8 @@ class DeadLetters:
         letters.sequences.append(np.array([one.sequence for one in refused], np.int64))
         letters.stored_at_ns.append(np.array([one.stored_at_ns for one in refused], np.int64))
 
-    async def extra(self, segment: Segment, letters: Letters, since_ns: int) -> list[Finding]:
-        """Messages in the segment's range that no refused message accounts for.
+    async def findings(self, segment: Segment, letters: Letters, since_ns: int) -> list[Finding]:
+        """What is wrong in the range: refused without a message, messages without a refused one.
 
         Those stored before ``since_ns`` belong to a history before this one.
         """

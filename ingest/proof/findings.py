@@ -37,6 +37,8 @@ class Finding:
     detail: str = ""
 
     def __str__(self) -> str:
+        if not self.ranges:
+            return f"{self.side}: {self.detail}"
         count = sum(map(len, self.ranges))
         noun = "sequence" if count == 1 else f"{count} sequences:"
         told = f" ({self.detail})" if self.detail else ""

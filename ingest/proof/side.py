@@ -37,6 +37,10 @@ class RowHash:
     hash: int
 
 
+Groups = dict[str, tuple[int, int]]
+"""Number of rows and sum of hashes modulo 2^64, by value."""
+
+
 class Side(Protocol):
     """A sink that adds up its own rows. Methods block and run in worker threads."""
 
@@ -52,6 +56,9 @@ class Side(Protocol):
 
     def texts(self, segment: Segment, sequence: int, index: int) -> list[dict[str, str | None]]:
         """The rows of that place, each as canonical text by column."""
+
+    def groups(self, column: str, hash_of: tuple[str, ...], covered: SequenceRange) -> Groups:
+        """Rows and sum of hashes over the columns ``hash_of``, by value of ``column``."""
 
     def strays(self, known: tuple[str, ...]) -> dict[str, int]:
         """Rows of the lane under an epoch that is not known, by epoch."""

@@ -9,9 +9,10 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from ingest.clickhouse_client import connect, translate
-from ingest.proof.canonical_sql import row_hash, text
-from ingest.proof.side import Columns, RowHash, Segment
+from ingest.proof.canonical_sql import hash_expression, quoted, row_hash, text
+from ingest.proof.side import Columns, Groups, RowHash, Segment
 from ingest.proof.sums import BUCKET, Sum, Sums
+from ingest.ranges import SequenceRange
 from ingest.settings import ClickHouseSettings
 
 QUERY_TIMEOUT_S = 3_600
@@ -83,6 +84,18 @@ class SqlSide:
             index=index,
         )
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def groups(self, column: str, hash_of: tuple[str, ...], covered: SequenceRange) -> Groups:
+        """Rows and hashes by value of a column; see Side."""
+        contract = self._columns.newest
+        hashed = hash_expression([contract.column(name) for name in hash_of])
+        rows = self._run(
+            f"SELECT {quoted(column)} AS value, count(), sum({hashed}) FROM {self._source}"
+            " WHERE _lane = {lane:String} AND _seq BETWEEN {first:UInt64} AND {last:UInt64}"
+            " GROUP BY value",
+            {"lane": self._lane, "first": covered.first, "last": covered.last},
+        )
+        return {str(value): (int(count), int(hashes)) for value, count, hashes in rows}
 
     def strays(self, known: tuple[str, ...]) -> dict[str, int]:
         """Rows under unknown epochs; see Side."""

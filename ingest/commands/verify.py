@@ -1,0 +1,136 @@
+"""`ingest verify`: the comparison of all sides, as a table or JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from ingest.commands.options import (
+    contract_option,
+    output_option,
+    print_json,
+    print_table,
+    settings_for,
+)
+from ingest.errors import EXIT_FAILED, EXIT_OK
+from ingest.logs import configure
+
+if TYPE_CHECKING:
+    from ingest.verify import Report
+
+MOST_FINDINGS = 50
+
+
+@click.command("verify")
+@click.option("--full", is_flag=True, help="Compare everything again, not only what is new")
+@click.option(
+    "--manifest",
+    "manifests",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="Hold sensor-sim's manifest against both sinks; several are added up",
+)
+@click.option(
+    "--upto",
+    type=click.IntRange(min=1),
+    default=None,
+    help="End at this stream sequence  [default: what both sinks have reached]",
+)
+@click.option("--no-ledger", is_flag=True, help="Do not put proven ranges on record")
+@click.option(
+    "--accept",
+    is_flag=True,
+    help="Put what does not hold on record as unproven, so that later runs go on after it",
+)
+@contract_option
+@output_option
+def command(
+    *,
+    full: bool,
+    manifests: tuple[Path, ...],
+    upto: int | None,
+    no_ledger: bool,
+    accept: bool,
+    contract: str | None,
+    output: str,
+) -> int:
+    """Prove that stream, ClickHouse, rollup, Iceberg and DLQ hold the same readings.
+
+    Compares the range since the last proven one up to what both sinks have reached, by contents:
+    each side computes fingerprints from its own rows. Exit code 0 only if all sides are equal, 1
+    if not; differing sequences are named.
+    """
+    from ingest.verify import VerifyOptions, verify
+
+    settings = settings_for(contract)
+    configure(settings.log)
+    options = VerifyOptions(
+        full=full, upto=upto, ledger=not no_ledger, accept=accept, manifests=manifests
+    )
+    with Bar(shown=output == "text" and sys.stderr.isatty()) as progress:
+        report = asyncio.run(verify(settings, options, progress))
+    if output == "json":
+        print_json(report.as_dict())
+    else:
+        _print(report)
+    return EXIT_OK if report.proven else EXIT_FAILED
+
+
+class Bar:
+    """A progress bar on the terminal, or nothing."""
+
+    def __init__(self, *, shown: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+        columns = (BarColumn(), MofNCompleteColumn(), "sequences", TimeElapsedColumn())
+        console = Console(stderr=True)
+        self._bar = Progress(*columns, console=console, disable=not shown, transient=True)
+        self._task = self._bar.add_task("verify", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def start(self, sequences: int) -> None:
+        """Sets the number of sequences to compare."""
+        self._bar.update(self._task, total=sequences)
+
+    def advance(self, sequences: int) -> None:
+        """Moves the bar on."""
+        self._bar.advance(self._task, sequences)
+
+
+def _print(report: Report) -> None:
+    from ingest.proof.report import COLUMNS
+
+    rows = [
+        [claim.name, *(claim.values.get(side, "") for side in COLUMNS), _word(holds=claim.holds)]
+        for claim in report.claims()
+    ]
+    print_table(f"Proof of {report.lane}", ["claim", *COLUMNS, "verdict"], rows)
+    if report.manifest is not None:
+        found = report.manifest
+        stored = ", ".join(f"{side} {rows:,}" for side, rows in found.stored.items())
+        click.echo(
+            f"manifest: {found.devices:,} devices sent {found.sent:,} readings, stored: {stored};"
+            f" {found.malformed:,} malformed messages, {found.refused:,} in the DLQ"
+        )
+    for finding in report.findings[:MOST_FINDINGS]:
+        click.echo(f"- {finding}")
+    if len(report.findings) > MOST_FINDINGS:
+        click.echo(f"- {len(report.findings) - MOST_FINDINGS} more, see --output json")
+    for note in report.notes:
+        click.echo(f"note: {note}")
+    click.echo(report.verdict())
+
+
+def _word(*, holds: bool) -> str:
+    return "equal" if holds else "DIFFERS"
