@@ -64,6 +64,11 @@ def differences(wanted: dict[str, Any], found: dict[str, Any]) -> dict[str, tupl
     return told
 
 
+def setting_of(option: str) -> str:
+    """Name of the setting behind a stream's option, "ingest" where there is none."""
+    return SETTING_OF.get(option, "ingest")
+
+
 async def _make_one(link: NatsLink, wanted: dict[str, Any], *, update: bool) -> Step:
     name = wanted["name"]
     try:
