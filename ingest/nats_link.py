@@ -157,11 +157,14 @@ async def _connect_once(settings: NatsSettings, name: str) -> NatsLink:
     try:
         await client.connect(**options)
     except (*UNAVAILABLE, Error) as error:
-        if "authorization" in f"{error}".lower():
+        cause = client.last_error or error
+        # nats-py leaves the socket of a refused connection open.
+        await client.close()
+        if "authorization" in f"{error} {cause}".lower():
             raise SettingsError(
                 "NATS refuses the credentials in nats.url (IOT_NATS__URL)"
             ) from error
-        raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
+        raise StreamUnavailableError(f"NATS does not answer: {cause!r}") from error
     # Set only now: with them from the start, nats-py would retry a first connection by itself,
     # without end, and hide why it fails.
     client.options["allow_reconnect"] = True
