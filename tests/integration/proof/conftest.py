@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.integration.proof.scenario import MESSAGES, payloads, store
+from tests.integration.proof.scenario import MESSAGES, payloads, provision, store
 from tests.support.lane import TestLane
 
 
 @pytest.fixture
 def stored(lane: TestLane) -> TestLane:
     """A lane with MESSAGES messages in both sinks and no writer running."""
-    lane.init()
+    provision(lane)
     lane.publish(payloads())
     store(lane, MESSAGES)
     return lane

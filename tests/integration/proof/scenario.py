@@ -1,16 +1,40 @@
-"""Messages of a lane whose outcome is known, and `ingest verify` over it."""
+"""Messages of a lane whose outcome is known, stored by both paths, and the proof over them.
+
+Everything runs in the test's own process, so that a test takes a second or two.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import subprocess
 from typing import Any
 
+from ingest.hot_entry import EntryStore
+from ingest.kept import LEASE_BUCKET, open_bucket
+from ingest.lane import Lane
+from ingest.lease import Lease
+from ingest.metrics import Metrics
+from ingest.nats_link import NatsLink
+from ingest.provision import init
+from ingest.registry import RegistryStore
+from ingest.service import Service
+from ingest.verify import Progress, VerifyOptions, verify
 from tests.support.lane import TestLane, reading
 
 MESSAGES = 300
 MALFORMED = {50: b"not json", 51: b"", 200: b'{"device_id": 7}'}
 """Payloads that must be refused, by sequence."""
+STORED_WITHIN_S = 30.0
+
+
+class NoProgress(Progress):
+    """Shows nothing."""
+
+    def start(self, sequences: int) -> None:
+        """Nothing."""
+
+    def advance(self, sequences: int) -> None:
+        """Nothing."""
 
 
 def payloads(count: int = MESSAGES) -> list[bytes]:
@@ -23,24 +47,57 @@ def payloads(count: int = MESSAGES) -> list[bytes]:
     return sent
 
 
-def store(lane: TestLane, upto: int) -> None:
-    """Runs both paths until they have stored ``upto``, then drains them."""
-    writers = [lane.start("hot"), lane.start("lake")]
-    lane.wait_hot(upto)
-    lane.wait_lake(upto)
-    assert [writer.drain() for writer in writers] == [0, 0]
+def provision(lane: TestLane) -> None:
+    """What `ingest init` makes."""
+    asyncio.run(init(lane.settings))
 
 
-def outcome(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """Exit code and parsed JSON of a command."""
-    assert done.returncode in (0, 1), done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report | {"exit_code": done.returncode}
+def store(lane: TestLane, upto: int, *paths: str) -> None:
+    """Runs the paths (both when none is named) until they have stored ``upto``."""
+
+    async def work(link: NatsLink) -> None:
+        await asyncio.gather(*(_write(lane, link, path, upto) for path in paths or ("hot", "lake")))
+
+    lane.run_async(work)
 
 
-def verify(lane: TestLane, *arguments: str) -> dict[str, Any]:
-    """Report of `ingest verify --output json` with its exit code."""
-    return outcome(lane.ingest("verify", "--output", "json", *arguments, check=False))
+async def _write(lane: TestLane, link: NatsLink, path: str, upto: int) -> None:
+    bucket = await open_bucket(link)
+    settings = lane.settings
+    writer = Lane(
+        link=link,
+        store=RegistryStore(link, bucket, lane.stream),
+        contract=lane.contract,
+        settings=settings,
+        metrics=Metrics(lane.stream, path),
+        path=path,
+    )
+    lease = Lease(await open_bucket(link, LEASE_BUCKET), path, lane.stream, path, 1.0)
+    service = Service(writer, bucket, lease, f"{path}-{lane.tag}")
+    running = asyncio.create_task((service.hot() if path == "hot" else service.lake()).run())
+    try:
+        async with asyncio.timeout(STORED_WITHIN_S):
+            while not running.done() and not await _reached(lane, link, path, upto):
+                await asyncio.sleep(0.05)
+        writer.stopping.ask()
+        await running
+    finally:
+        running.cancel()
+        writer.close()
+
+
+async def _reached(lane: TestLane, link: NatsLink, path: str, upto: int) -> bool:
+    if path == "hot":
+        entry = await EntryStore(await open_bucket(link), lane.stream, "test").peek()
+        return entry is not None and entry.done.sequence >= upto
+    sink = lane.sink()
+    mark = sink.watermark(await asyncio.to_thread(sink.load))
+    return mark is not None and mark.sequence >= upto
+
+
+def proof(lane: TestLane, **options: Any) -> dict[str, Any]:
+    """The report of one run as JSON would have it."""
+    return asyncio.run(verify(lane.settings, VerifyOptions(**options), NoProgress())).as_dict()
 
 
 def found(report: dict[str, Any]) -> set[tuple[str, str, tuple[int, ...]]]:
