@@ -23,6 +23,10 @@ class Decoder(Protocol):
     def eof(self) -> bool:
         """Whether the compressed stream has come to its own end."""
 
+    @property
+    def unused_data(self) -> bytes | None:
+        """What came behind the end."""
+
     def decompress(self, data: bytes, /) -> bytes:
         """The plain bytes that `data` completes."""
 

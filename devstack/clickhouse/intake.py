@@ -12,7 +12,12 @@ from devstack.clickhouse.errors import ServerError
 from devstack.clickhouse.query import ExternalTable, Query
 from devstack.clickhouse.request import Part, Request, multipart
 from devstack.clickhouse.statement import Statement, parse
-from devstack.clickhouse.upload import MAX_STATEMENT_BYTES, Upload, save_bytes
+from devstack.clickhouse.upload import (
+    MAX_STATEMENT_BYTES,
+    Upload,
+    save_bytes,
+    statement_too_long,
+)
 from devstack.clickhouse.users import User
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -95,10 +100,20 @@ async def _statement(given: bytes, upload: Upload) -> tuple[Statement, int | Non
     except ServerError:
         if upload.complete:
             raise
-        statement = parse(await upload.fill_head(MAX_STATEMENT_BYTES))
+        # A longer head holds more of the statement: an INSERT's data may lie behind it.
+        statement = _parse_beginning(await upload.fill_head(MAX_STATEMENT_BYTES), upload)
     if statement.data_at is None and not upload.complete:
         statement = parse(await upload.whole_statement())
     return statement, statement.data_at
+
+
+def _parse_beginning(head: bytes, upload: Upload) -> Statement:
+    try:
+        return parse(head)
+    except ServerError:
+        if upload.complete:
+            raise
+        raise statement_too_long() from None
 
 
 async def _given_statement(given: bytes, upload: Upload) -> tuple[Statement, int | None]:

@@ -53,7 +53,7 @@ _TOKEN = re.compile(
     rb"|(?P<name>`(?:[^`\\]|\\.|``)*+`|\"(?:[^\"\\]|\\.|\"\")*+\"|\xe2\x80\x9c.*?\xe2\x80\x9d)"
     rb"|(?P<number>[0-9][0-9A-Za-z_]*+(?:\.[0-9][0-9A-Za-z_]*+)?)"
     rb"|(?P<word>[A-Za-z_][A-Za-z0-9_$]*+|\$[A-Za-z0-9_$]++)"
-    rb"|(?P<punctuation>[\x21-\x7e])",
+    rb"|(?P<punctuation>[!$-&(-\x5f\x61-\x7e])",
     re.DOTALL,
 )
 _HEREDOC_OPEN = re.compile(rb"\$[A-Za-z0-9_]*\$")
@@ -120,7 +120,7 @@ def _match(source: bytes, position: int) -> tuple[Kind, int]:
         if closing >= 0:
             return Kind.STRING, closing + len(opening[0])
     found = _TOKEN.match(source, position)
-    if found is None or found[0] in (b"'", b'"', b"`"):
+    if found is None:
         raise _error("Unrecognized token", source, position)
     return _KINDS[str(found.lastgroup)], found.end()
 

@@ -74,7 +74,7 @@ class Runner:
         with self._only(query.query_id), self._connection(query) as (connection, session):
             database = query.database or (session.database if session else None)
             database = database or self._default_database
-            access.check(query.statement, query.user, database)
+            _check_access(connection, query, database)
             if query.read_only:
                 access.check_get(query.statement)
             connection.run(f"USE {identifier(database)}")
@@ -135,6 +135,18 @@ class Runner:
             yield session.connection, session
         finally:
             self._sessions.release(session)
+
+
+def _check_access(connection: Connection, query: Query, database: str) -> None:
+    """Raise unless the user may; of a text that is no statement say that first."""
+    statement = query.statement
+    try:
+        access.check(statement, query.user, database)
+    except ServerError:
+        if statement.data_at is None:
+            text = _text(statement.source[: statement.end])
+            connection.run(f"SELECT formatQuery({literal(text)})")
+        raise
 
 
 @contextmanager

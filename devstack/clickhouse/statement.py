@@ -68,7 +68,7 @@ def parse(source: bytes) -> Statement:
     kind = _kind(words)
     if kind == "INSERT":  # WITH ... INSERT INTO ... SELECT
         return Statement(source, kind, words, words[-1].end)
-    at, name = _trailing_format(words)
+    at, name = _trailing_format(words) if kind in READING else (None, None)
     return Statement(
         source,
         kind,

@@ -43,7 +43,7 @@ class Upload:
         """The whole body, which is a statement's text; raises when it is longer than one may be."""
         head = await self.fill_head(MAX_STATEMENT_BYTES + 1)
         if len(head) > MAX_STATEMENT_BYTES:
-            raise ServerError(errors.QUERY_IS_TOO_LARGE, "The statement is longer than 16 MiB")
+            raise statement_too_long()
         return head
 
     async def save(self, skip: int, folder: Path) -> int:
@@ -68,7 +68,7 @@ class Upload:
         chunk = await anext(self._chunks, None)
         if chunk is None:
             self.complete = True
-            if self._decoder is not None and not self._decoder.eof and self._taken:
+            if self._decoder is not None and not self._decoder.eof:
                 raise self._broken("it ends early")
             return None
         plain = self._decode(chunk)
@@ -83,16 +83,26 @@ class Upload:
     def _decode(self, chunk: bytes) -> bytes:
         if self._decoder is None:
             return chunk
-        if self._decoder.eof:
-            raise self._broken("data follows its end")
+        plain = b""
         try:
-            return self._decoder.decompress(chunk)
+            while chunk:
+                if self._decoder.eof:  # several frames, one behind the other, are one body
+                    self._decoder = compression.decoder(self._coding)
+                    assert self._decoder is not None
+                plain += self._decoder.decompress(chunk)
+                chunk = self._decoder.unused_data or b"" if self._decoder.eof else b""
         except (zlib.error, zstandard.ZstdError, RuntimeError) as error:
             raise self._broken(str(error)) from None
+        return plain
 
     def _broken(self, why: str) -> ServerError:
         text = f"Cannot decompress the {self._coding} request body: {why}"
         return ServerError(errors.BAD_REQUEST_PARAMETER, text)
+
+
+def statement_too_long() -> ServerError:
+    """The error for a statement beyond `MAX_STATEMENT_BYTES`, an INSERT's data not counted."""
+    return ServerError(errors.QUERY_IS_TOO_LARGE, "The statement is longer than 16 MiB")
 
 
 def save_bytes(data: bytes, folder: Path) -> int:
