@@ -39,8 +39,8 @@ def publish_options(command: Command) -> Command:
             "--max-in-flight",
             type=click.IntRange(1, 100_000),
             default=4_096,
-            help="Messages that may wait for their acknowledgement. Above 10,000 a server answers "
-            "`too many requests` and they are sent again.",
+            help="Messages that may wait for their acknowledgement. A stream that has too many of "
+            "them queued (10,000) refuses more for the moment, and they are sent again.",
         ),
         click.option(
             "--msg-id/--no-msg-id",

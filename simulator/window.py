@@ -13,6 +13,9 @@ from simulator.manifest import ManifestBuilder
 from simulator.readings import Message
 
 
+MAX_RETRIES = 256
+
+
 class Ack(NamedTuple):
     """One acknowledgement; digits as they came, ``duplicate`` empty when the message was new."""
 
@@ -110,8 +113,11 @@ class Window:
             self._retry.add(number)
 
     def overdue(self, before: float) -> list[int]:
-        """Messages to send again: refused for now, or last sent before ``before``."""
-        late = sorted(self._retry)
+        """Messages to send again: last sent before ``before``, and some of those refused for now.
+
+        Not all of the latter at once: a server that had too many requests would refuse most again.
+        """
+        late = sorted(self._retry)[:MAX_RETRIES]
         for number, (_, sent) in self._pending.items():
             if sent.last >= before:
                 break

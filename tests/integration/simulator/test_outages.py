@@ -41,10 +41,10 @@ async def test_a_killed_server_loses_and_doubles_nothing(
 ) -> None:
     """Killed twice in mid-run and started again, the server ends with every message once."""
     await make_stream(server)
-    source = fleet(30_000)
+    source = fleet(12_000)
     one = publisher(server.settings())
     task = running(one.run(source))
-    for count in (5_000, 15_000):
+    for count in (2_000, 6_000):
         await acknowledged(one, count)
         server.kill()
         await asyncio.to_thread(server.start)
@@ -52,7 +52,7 @@ async def test_a_killed_server_loses_and_doubles_nothing(
 
     assert_exactly(await stored(server), source)
     assert manifest.complete
-    assert manifest.messages == 30_000
+    assert manifest.messages == 12_000
     assert manifest.resent > 0
 
 
@@ -61,10 +61,10 @@ async def test_a_frozen_server_is_left_and_found_again(
 ) -> None:
     """A server that says nothing is given up like a broken line, and what it had is not doubled."""
     await make_stream(server)
-    source = fleet(20_000)
+    source = fleet(8_000)
     one = publisher(server.settings(), ack_timeout_s=0.2)
     task = running(one.run(source))
-    await acknowledged(one, 4_000)
+    await acknowledged(one, 2_000)
     server.send(signal.SIGSTOP)
     await wait_until(lambda: not one.stats().connected)
     server.send(signal.SIGCONT)
@@ -76,7 +76,7 @@ async def test_a_frozen_server_is_left_and_found_again(
 
 async def lose_answers(cable: Any, one: Publisher, task: Any, wait_until: Any) -> None:
     """Lets the server store a window of messages whose acknowledgements never arrive."""
-    await wait_until(lambda: one.stats().acknowledged >= 2_000)
+    await wait_until(lambda: one.stats().acknowledged >= 1_000)
     cable.deaf = True
     await wait_until(lambda: cable.swallowed >= 50)
     cable.unplug()
@@ -89,7 +89,7 @@ async def test_lost_answers_within_the_duplicate_window_double_nothing(
 ) -> None:
     """The server knows the ids of messages that are sent again, and says so."""
     await make_stream(server)
-    source = fleet(20_000)
+    source = fleet(8_000)
     one = publisher(cable.settings())
     task = running(one.run(source))
     await lose_answers(cable, one, task, wait_until)
@@ -107,7 +107,7 @@ async def test_lost_answers_beyond_the_duplicate_window_double_nothing(
 ) -> None:
     """When the server has forgotten the ids, the stream itself is asked before sending again."""
     await make_stream(server, duplicate_window=0.2)
-    source = fleet(20_000)
+    source = fleet(8_000)
     one = publisher(cable.settings())
     task = running(one.run(source))
     await lose_answers(cable, one, task, wait_until)
@@ -126,7 +126,7 @@ async def test_without_ids_lost_answers_are_stored_twice_and_counted(
 ) -> None:
     """Without message ids every message is there, some twice; ``resent`` says how many at most."""
     await make_stream(server)
-    source = fleet(20_000)
+    source = fleet(8_000)
     one = publisher(cable.settings(), message_ids=False)
     task = running(one.run(source))
     await lose_answers(cable, one, task, wait_until)
@@ -134,7 +134,7 @@ async def test_without_ids_lost_answers_are_stored_twice_and_counted(
     manifest = await task
     extra = len(await stored(server)) - manifest.messages
 
-    assert manifest.messages == 20_000
+    assert manifest.messages == 8_000
     assert 50 <= extra <= manifest.resent
 
 

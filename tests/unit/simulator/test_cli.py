@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from simulator.cli import main, replay_command, run_command
+from simulator.faults import MALFORMED
 
 NOWHERE = ["--url", "nats://127.0.0.1:1", "--patience", "0.1", "--quiet"]
 
@@ -24,6 +25,17 @@ def test_every_option_says_what_it_is(command: object) -> None:
     for parameter in command.params:  # type: ignore[attr-defined]
         if parameter.param_type_name == "option":
             assert parameter.help, parameter.name
+
+
+@pytest.mark.parametrize("command", [run_command, replay_command])
+def test_every_option_and_kind_is_in_the_guide(command: object) -> None:
+    """The guide names each option of both commands and each malformed kind."""
+    guide = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    for parameter in command.params:  # type: ignore[attr-defined]
+        for name in parameter.opts if parameter.param_type_name == "option" else ():
+            assert f"`{name}" in guide, name
+    for kind in MALFORMED:
+        assert f"`{kind}`" in guide, kind
 
 
 def test_help_lists_both_commands() -> None:
