@@ -22,7 +22,7 @@ from ingest.pull_credit import PullCredit
 from ingest.ranges import SequenceRange
 from ingest.reader import ReaderInterruptedError, ReadLimit
 from ingest.settings import Settings
-from ingest.stream import InboxReader
+from ingest.stream import PullReader, open_inbox
 from ingest.stream_info import message_from
 
 ROLE = "verify"
@@ -96,19 +96,20 @@ class StreamSide:
                 return {name: canonical_texts(rows.column(name))[0].as_py() for name in names}
         return {}
 
-    def _reader(self) -> InboxReader:
+    def _reader(self) -> PullReader:
         writer = self._settings.writer
-        return InboxReader(
+        return PullReader(
             self._link,
             self._lane,
             ROLE,
+            inbox=open_inbox(self._link, self._settings),
             heartbeat_s=writer.heartbeat_s,
             credit=PullCredit(3 * CHUNK_MESSAGES, min(writer.buffer_max_bytes, 3 * CHUNK_BYTES)),
             on_loss=self._on_loss,
             metrics=Metrics(self._lane, ROLE).reader(),
         )
 
-    async def _runs(self, reader: InboxReader, last: int) -> AsyncIterator[Messages]:
+    async def _runs(self, reader: PullReader, last: int) -> AsyncIterator[Messages]:
         limit = ReadLimit(CHUNK_MESSAGES, CHUNK_BYTES, 0.1)
         while reader.position <= last:
             messages = await reader.read(limit, wait_s=0.2)

@@ -39,12 +39,11 @@ class NoProgress(Progress):
 
 def payloads(count: int = MESSAGES) -> list[bytes]:
     """Readings with refused messages between them; sequence 100 carries three rows."""
-    sent = [reading(number) for number in range(1, count + 1)]
-    for sequence, payload in MALFORMED.items():
-        sent[sequence - 1] = payload
     rows = [json.loads(reading(1000 + number)) for number in range(3)]
-    sent[99] = json.dumps(rows).encode()
-    return sent
+    special = MALFORMED | {100: json.dumps(rows).encode()}
+    return [
+        special[number] if number in special else reading(number) for number in range(1, count + 1)
+    ]
 
 
 def provision(lane: TestLane) -> None:
@@ -78,7 +77,7 @@ async def _write(lane: TestLane, link: NatsLink, path: str, upto: int) -> None:
     try:
         async with asyncio.timeout(STORED_WITHIN_S):
             while not running.done() and not await _reached(lane, link, path, upto):
-                await asyncio.sleep(0.05)
+                await asyncio.wait({running}, timeout=0.05)
         writer.stopping.ask()
         await running
     finally:
