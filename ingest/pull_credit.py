@@ -29,10 +29,10 @@ class PullCredit:
         self._since_pull_ended = 0
         self.outstanding = 0
 
-    def delivered(self) -> None:
-        """One message came."""
-        self.outstanding = max(0, self.outstanding - 1)
-        self._since_pull_ended += 1
+    def delivered(self, count: int) -> None:
+        """Messages came."""
+        self.outstanding = max(0, self.outstanding - count)
+        self._since_pull_ended += count
 
     def ended(self, unused: int) -> None:
         """A pull ended with ``unused`` messages not sent.

@@ -31,7 +31,7 @@ from ingest.pull_credit import PullCredit
 from ingest.reader import LaneReader
 from ingest.registry import RegistryStore
 from ingest.settings import Settings
-from ingest.stream import InboxReader
+from ingest.stream import PullReader, open_inbox
 from ingest.stream_check import require_suitable
 
 log = structlog.get_logger(__name__)
@@ -82,10 +82,11 @@ class Service:
         lane, writer = self.lane, self.lane.settings.writer
 
         def make() -> LaneReader:
-            return InboxReader(
+            return PullReader(
                 lane.link,
                 lane.name,
                 lane.path,
+                inbox=open_inbox(lane.link, lane.settings),
                 heartbeat_s=writer.heartbeat_s,
                 credit=PullCredit(READ_AHEAD_BATCHES * batch_messages, writer.buffer_max_bytes),
                 on_loss=lane.on_loss,

@@ -131,6 +131,10 @@ class WriterSettings(Section):
     heartbeat_s: Annotated[float, Field(ge=0.2)] = Field(
         1.0, description="Heartbeat asked of the server; two silent ones re-open the reader"
     )
+    reader: Literal["wire", "client"] = Field(
+        "wire",
+        description="wire: frames parsed in bulk on a connection of its own; client: nats-py",
+    )
     buffer_max_bytes: Count = Field(128 << 20, description="Bytes read ahead of the decoder")
     backoff_max_s: Positive = Field(15.0, description="Longest pause between tries")
 

@@ -1,4 +1,4 @@
-"""The plain lane reader: nats-py's inbox and open pulls on a consumer of our own.
+"""The lane reader: open pulls on a consumer of its own.
 
 A writer knows its position, so JetStream need not: every opening makes a consumer that starts
 there (``AckPolicy.NONE``, memory storage) and is forgotten afterwards. Nothing is acknowledged or
@@ -13,13 +13,13 @@ import asyncio
 import json
 import secrets
 import time
+from itertools import accumulate
 
 import structlog
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.js.errors import APIError, NotFoundError
 
 from ingest.errors import StreamUnavailableError
+from ingest.inbox import ClientInbox, Inbox
 from ingest.messages import Messages
 from ingest.metrics import ReaderMetrics
 from ingest.nats_link import NatsLink
@@ -27,7 +27,9 @@ from ingest.pull_credit import PullCredit
 from ingest.ranges import SequenceRange
 from ingest.reader import OnLoss, ReaderInterruptedError, ReadLimit
 from ingest.reply_subject import Replies, parse_replies
+from ingest.settings import Settings
 from ingest.stream_info import stream_state
+from ingest.wire import WireInbox, wire_can
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +39,8 @@ SILENT_HEARTBEATS = 2
 HEARTBEAT = "100"
 
 
-class InboxReader:
-    """LaneReader over one NATS connection.
+class PullReader:
+    """LaneReader over an inbox.
 
     ``role`` is ``hot`` or ``lake``; ``heartbeat_s`` is asked of the server for idle pulls.
     """
@@ -49,6 +51,7 @@ class InboxReader:
         lane: str,
         role: str,
         *,
+        inbox: Inbox,
         heartbeat_s: float,
         credit: PullCredit,
         on_loss: OnLoss,
@@ -64,14 +67,17 @@ class InboxReader:
         self._position = 1
         self._consumer = ""
         self._consumer_seq = 0
-        self._inbox: Subscription | None = None
+        self._inbox = inbox
         self._watchdog: asyncio.Task[None] | None = None
-        self._frames: list[Msg] = []
+        self._subjects: list[bytes] = []
+        self._replies: list[bytes] = []
+        self._payloads: list[bytes] = []
         self._bytes = 0
         self._oldest = 0.0
         self._arrived = asyncio.Event()
         self._interruption: str | None = "not open"
         self._draining = False
+        self._pull_wanted = False
         self._ticks_silent = 0
 
     @property
@@ -94,14 +100,10 @@ class InboxReader:
         self._draining = False
         self._ticks_silent = 0
         self._consumer = f"{self._role}-{secrets.token_hex(6)}"
-        inbox = self._link.client.new_inbox()
+        subject = self._link.client.new_inbox()
         await self._create_consumer(position)
-        self._inbox = await self._link.available(
-            lambda: self._link.client.subscribe(
-                f"{inbox}.*", cb=self._on_frame, pending_msgs_limit=-1, pending_bytes_limit=-1
-            )
-        )
-        self._credit.reset(inbox)
+        await self._inbox.open(subject, self)
+        self._credit.reset(subject)
         await self._pull()
         self._watchdog = asyncio.create_task(self._watch(self._link.interruptions))
 
@@ -109,16 +111,16 @@ class InboxReader:
         """The next run of messages; see LaneReader."""
         deadline = time.monotonic() + wait_s
         while not self._enough(limit):
-            if self._interruption is not None and not self._frames:
+            if self._interruption is not None and not self._payloads:
                 raise ReaderInterruptedError(self._interruption)
-            if self._interruption is not None or (self._draining and self._frames):
+            if self._interruption is not None or (self._draining and self._payloads):
                 break
             now = time.monotonic()
-            until = self._oldest + limit.max_age_s if self._frames else deadline
-            if now >= until or (self._draining and not self._frames):
+            until = self._oldest + limit.max_age_s if self._payloads else deadline
+            if now >= until or (self._draining and not self._payloads):
                 break
             await self._wait_frame(until - now)
-        if not self._frames:
+        if not self._payloads:
             return None
         messages = await self._take(limit)
         await self._pull()
@@ -134,11 +136,9 @@ class InboxReader:
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
-        inbox, self._inbox = self._inbox, None
         self._interruption = "closed"
-        self._frames, self._bytes = [], 0
-        if inbox is not None and not self._link.client.is_closed:
-            await inbox.unsubscribe()
+        self._drop_buffer()
+        await self._inbox.close()
         consumer, self._consumer = self._consumer, ""
         if consumer and self._link.connected:
             try:
@@ -179,23 +179,26 @@ class InboxReader:
         except APIError as error:
             raise StreamUnavailableError(f"no consumer on {self._lane}: {error!r}") from error
 
-    async def _on_frame(self, frame: Msg) -> None:
+    def on_messages(
+        self, subjects: list[bytes], replies: list[bytes], payloads: list[bytes]
+    ) -> None:
+        """Called by the inbox with messages as they come."""
         self._ticks_silent = 0
-        if frame.reply.startswith("$JS.ACK."):
-            if not self._frames:
-                self._oldest = time.monotonic()
-            self._frames.append(frame)
-            self._bytes += len(frame.data)
-            self._credit.delivered()
-            self._arrived.set()
-        else:
-            await self._on_status(frame.headers or {})
+        if not self._payloads:
+            self._oldest = time.monotonic()
+        self._subjects += subjects
+        self._replies += replies
+        self._payloads += payloads
+        self._bytes += sum(map(len, payloads))
+        self._credit.delivered(len(payloads))
+        self._arrived.set()
 
-    async def _on_status(self, headers: dict[str, str]) -> None:
+    def on_status(self, headers: dict[str, str]) -> None:
         """Heartbeats and the ends of pulls; the texts of the server are not looked at."""
+        self._ticks_silent = 0
         if headers.get("Status") == HEARTBEAT:
             sent = headers.get("Nats-Last-Consumer")
-            if sent is not None and int(sent) > self._consumer_seq + len(self._frames):
+            if sent is not None and int(sent) > self._consumer_seq + len(self._payloads):
                 self._interrupt("frames lost on the way")
                 self._metrics.frames_lost.inc()
             return
@@ -204,13 +207,19 @@ class InboxReader:
             self._interrupt(f"status {headers.get('Status')} {headers.get('Description', '')}")
             return
         self._credit.ended(int(unused))
-        await self._pull()
+        self._pull_wanted = True
+        self._arrived.set()
+
+    def on_lost(self, reason: str) -> None:
+        """Called by the inbox when it receives nothing more."""
+        self._interrupt(f"connection lost: {reason}")
 
     async def _pull(self) -> None:
         """Keeps pulls open as long as the buffer has room."""
         if self._draining or self._interruption is not None:
             return
-        for inbox, batch, max_bytes in self._credit.grant(len(self._frames), self._bytes):
+        self._pull_wanted = False
+        for inbox, batch, max_bytes in self._credit.grant(len(self._payloads), self._bytes):
             request = {
                 "batch": batch,
                 "max_bytes": max_bytes,
@@ -218,7 +227,7 @@ class InboxReader:
                 "idle_heartbeat": int(self._heartbeat_s * 1e9),
             }
             subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._lane}.{self._consumer}"
-            await self._link.client.publish(subject, json.dumps(request).encode(), reply=inbox)
+            await self._inbox.publish(subject, json.dumps(request).encode(), inbox)
         self._metrics.pull_paused.set(0 if self._credit.outstanding else 1)
         self._metrics.buffer_bytes.set(self._bytes)
 
@@ -245,9 +254,11 @@ class InboxReader:
         self._arrived.set()
 
     def _enough(self, limit: ReadLimit) -> bool:
-        return len(self._frames) >= limit.messages or self._bytes >= limit.bytes
+        return len(self._payloads) >= limit.messages or self._bytes >= limit.bytes
 
     async def _wait_frame(self, timeout_s: float) -> None:
+        if self._pull_wanted:
+            await self._pull()
         self._arrived.clear()
         try:
             async with asyncio.timeout(timeout_s):
@@ -256,32 +267,46 @@ class InboxReader:
             return
 
     async def _take(self, limit: ReadLimit) -> Messages:
-        """The buffered frames up to the limit as messages, checked against both sequences."""
-        frames, size = _cut(self._frames, limit)
-        self._frames = self._frames[len(frames) :]
-        self._bytes -= size
-        self._oldest = time.monotonic()
-        replies = parse_replies([frame.reply for frame in frames])
+        """The buffered messages up to the limit, checked against both sequences."""
+        subjects, reply_subjects, payloads = self._cut(limit)
+        replies = parse_replies(reply_subjects)
         good = replies.in_order(self._consumer_seq)
-        if good < len(frames):
+        if good < len(payloads):
             self._metrics.frames_lost.inc()
-            self._frames, self._bytes = [], 0
+            self._drop_buffer()
             self._interrupt("consumer sequence jumped: frames lost on the way")
             if good == 0:
                 raise ReaderInterruptedError(self._interruption or "")
-            frames, replies = frames[:good], replies.head(good)
-        self._consumer_seq += len(frames)
+            replies = replies.head(good)
+        self._consumer_seq += good
         await self._account_for_holes(replies)
         covered = SequenceRange(self._position, int(replies.stream_seq[-1]))
         self._position = covered.last + 1
-        self._metrics.holes.inc(len(covered) - len(frames))
+        self._metrics.holes.inc(len(covered) - good)
         return Messages(
             sequences=replies.stream_seq,
             stored_at_ns=replies.stored_at_ns,
-            subjects=[frame.subject for frame in frames],
-            payloads=[frame.data for frame in frames],
+            subjects=b"\n".join(subjects[:good]).decode().split("\n"),
+            payloads=payloads[:good],
             covered=covered,
         )
+
+    def _cut(self, limit: ReadLimit) -> tuple[list[bytes], list[bytes], list[bytes]]:
+        """Takes the first messages within the limit (at least one) out of the buffer."""
+        count = min(limit.messages, len(self._payloads))
+        if self._bytes > limit.bytes:
+            sizes = accumulate(map(len, self._payloads[:count]))
+            count = max(1, sum(1 for size in sizes if size <= limit.bytes))
+        taken = self._subjects[:count], self._replies[:count], self._payloads[:count]
+        self._subjects = self._subjects[count:]
+        self._replies = self._replies[count:]
+        self._payloads = self._payloads[count:]
+        self._bytes -= sum(map(len, taken[2]))
+        self._oldest = time.monotonic()
+        return taken
+
+    def _drop_buffer(self) -> None:
+        self._subjects, self._replies, self._payloads, self._bytes = [], [], [], 0
 
     async def _account_for_holes(self, replies: Replies) -> None:
         missing = replies.missing(self._position)
@@ -299,11 +324,8 @@ class InboxReader:
             await self._on_loss(SequenceRange(position, first_kept - 1))
 
 
-def _cut(frames: list[Msg], limit: ReadLimit) -> tuple[list[Msg], int]:
-    """The first frames within the limit (at least one), and their bytes."""
-    size = 0
-    for count, frame in enumerate(frames[: limit.messages]):
-        size += len(frame.data)
-        if size > limit.bytes and count:
-            return frames[:count], size - len(frame.data)
-    return frames[: limit.messages], size
+def open_inbox(link: NatsLink, settings: Settings) -> Inbox:
+    """The fastest inbox that can connect as the settings ask."""
+    if settings.writer.reader == "wire" and wire_can(settings.nats):
+        return WireInbox(link, settings.nats)
+    return ClientInbox(link)

@@ -1,0 +1,1 @@
+"""One folder per question; `python -m benchmarks.<question>.run` answers it and writes results/."""

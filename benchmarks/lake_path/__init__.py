@@ -1,0 +1,1 @@
+"""How fast does the lake path drain a backlog?"""
