@@ -1,0 +1,64 @@
+# One name for each task, the same here and in CI. `make help` lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PY := .venv/bin/python
+BIN := .venv/bin
+SOURCES := ingest simulator devstack demo tests
+
+# Without byte code every short-lived process would compile all its imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Make .venv from pinned versions; nothing to do when it is up to date
+	@scripts/setup.sh
+
+.PHONY: demo
+demo: setup ## The whole pipeline on this machine with 500,000 readings, and the proof
+	@exec $(PY) -m demo $(ARGS)
+
+.PHONY: test
+test: setup ## Every test, on real servers, without containers
+	@exec $(BIN)/pytest $(ARGS)
+
+.PHONY: lint
+lint: setup ## Format, style, types, dependency rules, generated documents
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: setup ## Run one benchmark: make bench NAME=hot_path
+	@test -n "$(NAME)" && test -f "benchmarks/$(NAME)/run.py" || { \
+	  echo "make bench NAME=...: choose one of $$(ls benchmarks 2>/dev/null | tr '\n' ' ')" >&2; exit 2; }
+	@exec $(PY) benchmarks/$(NAME)/run.py $(ARGS)
+
+.PHONY: dev
+dev: setup ## Run the embedded platform until Ctrl-C; settings go to .devstack/env
+	@exec $(BIN)/devstack up $(ARGS)
+
+.PHONY: docs-generate
+docs-generate: setup ## Write the generated documents again
+	$(PY) scripts/generate_docs.py
+
+.PHONY: constraints
+constraints: setup ## Resolve constraints.txt again (needs uv)
+	scripts/constraints.sh
+
+.PHONY: clean
+clean: ## Remove .venv, caches and the demo's data; data of `make dev` stays
+	rm -rf .venv .demo dist build .pytest_cache .mypy_cache .ruff_cache \
+	  .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
