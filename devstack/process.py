@@ -83,9 +83,11 @@ class Child:
 
 
 def created(pid: int) -> float | None:
-    """When process `pid` was made, seconds since 1970; None when there is none."""
+    """When process `pid` was made, seconds since 1970; None when it has ended."""
     try:
-        return float(psutil.Process(pid).create_time())
+        process = psutil.Process(pid)
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        return None if ended else float(process.create_time())
     except psutil.Error:
         return None
 
@@ -97,7 +99,7 @@ def kill_leftover(pid: int, started: float) -> bool:
         return False
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    while psutil.pid_exists(pid) and created(pid) == found:
+    while created(pid) == found:
         time.sleep(_POLL_S)
     return True
 

@@ -23,6 +23,7 @@ ROWS = [
 
 
 def make_table(client: clickhouse_connect.driver.client.Client) -> None:
+    """A table of three columns for `ROWS`."""
     client.command(
         "CREATE TABLE t (n UInt64, s String, at DateTime('UTC')) ENGINE = MergeTree ORDER BY n"
     )
@@ -72,7 +73,8 @@ def test_bound_parameters_keep_their_values(connect: Connect) -> None:
     values = {"s": text, "l": [1, 2], "t": datetime(2026, 1, 1), "n": None, "big": "x" * 50_000}  # noqa: DTZ001
 
     row = client.query(
-        "SELECT {s:String}, {l:Array(Int32)}, {t:DateTime}, {n:Nullable(Int32)}, length({big:String})",
+        "SELECT {s:String}, {l:Array(Int32)}, {t:DateTime}, {n:Nullable(Int32)}, "
+        "length({big:String})",
         parameters=values,
     ).result_rows[0]
 

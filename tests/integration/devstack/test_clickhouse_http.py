@@ -196,7 +196,17 @@ _PIECES = st.sampled_from(
     [
         *("SELECT 1", " AS `a;b`", ", 'it''s; -- '", ", $$;'$$", " /* ; /* ' */ */ ", " -- ; '\n"),
         *("'\\';'", " FROM numbers(3)", " FORMAT CSV", " SETTINGS max_threads = 1", ', "x""y"'),
-        *(" UNION ALL SELECT 2", "(", ")", " // ;\n", "#! ;\n", ", ‘;’", ";", " AS format", ", 1"),
+        *(
+            " UNION ALL SELECT 2",
+            "(",
+            ")",
+            " // ;\n",
+            "#! ;\n",
+            ", \u2018;\u2019",
+            ";",
+            " AS format",
+            ", 1",
+        ),
         *("INSERT INTO t", " VALUES (1)", " FORMAT", "WITH 1 AS x ", " x", " WHERE 1", "$a$;$a$"),
     ]
 )

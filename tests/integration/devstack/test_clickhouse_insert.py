@@ -54,6 +54,7 @@ def batch(rows: int, first: int = 0) -> pa.Table:
 
 
 def parts(client: Client) -> list[tuple[Any, ...]]:
+    """Partition and rows of every active part."""
     rows = client.query(
         "SELECT partition, rows FROM system.parts WHERE active AND table = 'readings' "
         "AND database = currentDatabase() ORDER BY name"

@@ -21,6 +21,7 @@ ENDLESS = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(sipHash64
 
 
 def running(curl: Curl, query_id: str) -> bool:
+    """Whether the query of that id runs now."""
     comment = f"Settings['log_comment'] = '{query_id}'"
     return curl(f"SELECT count() FROM system.processes WHERE {comment}").text == "1\n"
 
@@ -61,9 +62,8 @@ def test_a_reader_that_stalls_holds_no_memory(stack: Devstack, curl: Curl) -> No
 def test_a_write_goes_on_when_its_client_leaves(curl: Curl) -> None:
     """As on the real server: the outcome of an abandoned insert is decided by the server."""
     curl("CREATE TABLE t (n UInt64) ENGINE = MergeTree ORDER BY n")
-    slow = (
-        "INSERT INTO t SELECT number + sleepEachRow(0.1) FROM numbers(10) SETTINGS max_block_size=1"
-    )
+    rows = "SELECT number + sleepEachRow(0.1) FROM numbers(10)"
+    slow = f"INSERT INTO t {rows} SETTINGS max_block_size = 1"
     connection = send_only(curl, slow, "left-behind")
     until(lambda: running(curl, "left-behind"), "the insert runs")
     connection.close()
@@ -127,12 +127,13 @@ def test_the_official_images_environment_makes_user_and_database(tmp_path: Path)
 def test_unused_sessions_end(tmp_path: Path) -> None:
     """A session is closed after its timeout and its temporary tables with it."""
     with standalone(tmp_path) as curl:
-        curl("CREATE TEMPORARY TABLE mine (n Int32)", session_id="s", session_timeout="1")
-        assert curl("SELECT count() FROM mine", session_id="s", session_timeout="1").text == "0\n"
+        session = {"session_id": "s", "session_timeout": "1"}
+        curl("CREATE TEMPORARY TABLE mine (n Int32)", **session)
+        assert curl("SELECT count() FROM mine", **session).text == "0\n"
         until(
-            lambda: curl("SELECT 1", session_id="s", session_check="1").status != 200,
+            lambda: curl("SELECT 1", session_check="1", **session).status != 200,
             "the session is gone",
-            every_s=1.5,
+            every_s=2.5,  # a look at a session keeps it for another second
         )
 
 
