@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import structlog
 from nats.aio.msg import Msg
-from nats.errors import Error
+from nats.errors import Error, MaxPayloadError
 
 from ingest.decode import Refused
 from ingest.errors import DeadLetterFullError, StreamUnavailableError
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 STREAM = "DLQ"
 SUBJECT_PREFIX = "dlq"
 WINDOW = 2_000
+WINDOW_BYTES = 16 << 20
 HEADER_REASON = "Ingest-Reason"
 HEADER_DETAIL = "Ingest-Detail"
 HEADER_SUBJECT = "Ingest-Subject"
@@ -71,68 +73,90 @@ class DeadLetterQueue:
         while waiting:
             await self._link.wait_connected()
             try:
-                waiting = await self._publish_window(waiting)
+                waiting = await self._publish_all(waiting)
             except StreamUnavailableError as error:
                 log.warning("dlq_waiting", lane=self._lane, problem=str(error))
                 await asyncio.sleep(0.2)
         reach(FaultPoint.DLQ_AFTER_PUBLISH)
 
-    async def _publish_window(self, letters: list[DeadLetter]) -> list[DeadLetter]:
+    async def _publish_all(self, letters: list[DeadLetter]) -> list[DeadLetter]:
         """Publishes in windows over one inbox; returns what was not acknowledged."""
         client = self._link.client
         inbox = client.new_inbox()
         window = _Window()
-        try:
-            answers = await client.subscribe(f"{inbox}.*", cb=window.on_answer)
-        except (Error, OSError) as error:
-            raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
+        numbers = count()
         left: list[DeadLetter] = []
         try:
-            for start in range(0, len(letters), WINDOW):
-                chunk = letters[start : start + WINDOW]
-                window.expect(len(chunk))
-                for number, letter in enumerate(chunk):
-                    await client.publish(
-                        dead_letter_subject(
-                            self._lane, letter.refused.sequence, letter.refused.stored_at_ns
-                        ),
-                        letter.refused.payload,
-                        reply=f"{inbox}.{number}",
-                        headers=_headers(letter),
-                    )
-                settled = await window.settled(self._link.request_timeout_s)
-                left += [letter for n, letter in enumerate(chunk) if n not in settled]
+            answers = await client.subscribe(f"{inbox}.*", cb=window.on_answer)
+            try:
+                for chunk in _windows(letters):
+                    # Numbers never come again: a late answer must not speak for another message.
+                    numbered = {next(numbers): letter for letter in chunk}
+                    window.expect(set(numbered))
+                    for number, letter in numbered.items():
+                        await self._send(letter, f"{inbox}.{number}")
+                    settled = await window.settled(self._link.request_timeout_s)
+                    left += [letter for n, letter in numbered.items() if n not in settled]
+            finally:
+                if not client.is_closed:
+                    await answers.unsubscribe()
         except (Error, OSError) as error:
             raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
-        finally:
-            if not client.is_closed:
-                await answers.unsubscribe()
         return left
+
+    async def _send(self, letter: DeadLetter, reply: str) -> None:
+        refused = letter.refused
+        subject = dead_letter_subject(self._lane, refused.sequence, refused.stored_at_ns)
+        try:
+            await self._link.client.publish(
+                subject, refused.payload, reply=reply, headers=_headers(letter)
+            )
+        except MaxPayloadError as error:
+            raise DeadLetterFullError(
+                f"the refused message {refused.sequence} of {self._lane} ({len(refused.payload)}"
+                " bytes) and its reason exceed the server's max_payload; raise that by 8 KiB, and"
+                " let `ingest init` make the stream, which leaves this room"
+            ) from error
+
+
+def _windows(letters: list[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    """The letters in runs of bounded number and size (at least one each)."""
+    window: list[DeadLetter] = []
+    size = 0
+    for letter in letters:
+        if window and (len(window) >= WINDOW or size >= WINDOW_BYTES):
+            yield window
+            window, size = [], 0
+        window.append(letter)
+        size += len(letter.refused.payload)
+    if window:
+        yield window
 
 
 class _Window:
     """Publishes under way and the answers to them."""
 
     def __init__(self) -> None:
-        self._expected = 0
+        self._open: set[int] = set()
         self._settled: set[int] = set()
-        self._answered = 0
         self._full: str | None = None
         self._complete = asyncio.Event()
 
-    def expect(self, count: int) -> None:
-        self._expected, self._settled, self._answered = count, set(), 0
+    def expect(self, numbers: set[int]) -> None:
+        self._open, self._settled = numbers, set()
         self._complete.clear()
 
     async def on_answer(self, answer: Msg) -> None:
         number = int(answer.subject.rpartition(".")[2])
-        self._answered += 1
+        if number not in self._open:
+            return
+        self._open.discard(number)
         problem = self._problem(answer)
         if problem is None:
             self._settled.add(number)
         elif problem["err_code"] in FULL:
             self._full = problem.get("description", "")
-        if self._answered >= self._expected:
+        if not self._open:
             self._complete.set()
 
     async def settled(self, timeout_s: float) -> set[int]:
@@ -141,7 +165,7 @@ class _Window:
             async with asyncio.timeout(timeout_s):
                 await self._complete.wait()
         except TimeoutError:
-            log.warning("dlq_answers_missing", count=self._expected - self._answered)
+            log.warning("dlq_answers_missing", count=len(self._open))
         if self._full is not None:
             raise DeadLetterFullError(
                 f"the dead-letter stream {STREAM} refuses messages ({self._full}); make room with"
