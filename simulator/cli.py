@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +128,10 @@ def run_command(
             subject_prefix=target.subject_prefix,
             **{name: options.pop(name) for name in _FLEET_OPTIONS},
         )
-        fleet = Fleet(fleet_options.starting(start_us, now_us=time.time_ns() // 1000))
+        fleet_options = fleet_options.starting(start_us, now_us=target.now_us)
+        target.check(fleet_options)
         publish_all(
-            fleet,
+            Fleet(fleet_options),
             target,
             options,
             source="fleet",
@@ -207,7 +207,9 @@ def replay_command(
                 constants=dict(constants),
                 units=dict(units),
                 value_columns=tuple(filter(None, value_columns.split(","))),
-                shift_to_now_us=time.time_ns() // 1000 if shift_to_now else None,
+                shift_to_now_us=target.now_us if shift_to_now else None,
+                oldest_us=target.oldest_us,
+                newest_us=target.newest_us,
                 subject_prefix=target.subject_prefix,
                 **{name: options.pop(name) for name in _REPLAY_OPTIONS},
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,13 @@ from ingest.contract import load_contract
 from ingest.errors import SettingsError
 from ingest.settings import NatsSettings, load_settings
 from simulator.cli_types import echo_result
+from simulator.fleet import FleetOptions
 from simulator.manifest import Origin
 from simulator.publisher import PublishOptions, new_run_id
 from simulator.readings import Message, Reading
 from simulator.runner import RunOptions, run
+
+DAY_US = 86_400e6
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -81,11 +85,18 @@ def publish_options(command: Command) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a run's messages go: contract name, first subject tokens, rows allowed in a message."""
+    """Where a run's messages go, and what the contract there allows.
+
+    ``max_rows`` of one message; event times from ``oldest_us`` to ``newest_us``, microseconds since
+    the Unix epoch, when a message is stored at ``now_us``.
+    """
 
     contract: str
     subject_prefix: str
     max_rows: int
+    now_us: int
+    oldest_us: int
+    newest_us: int
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Target:
@@ -102,7 +113,30 @@ class Target:
                 "the simulator sends long-form readings"
             )
         prefix = options.pop("subject_prefix") or contract.subjects[0].removesuffix(".>")
-        return cls(contract.name, prefix, contract.max_rows_per_message)
+        now_us = time.time_ns() // 1_000
+        return cls(
+            contract=contract.name,
+            subject_prefix=prefix,
+            max_rows=contract.max_rows_per_message,
+            now_us=now_us,
+            oldest_us=now_us - int(contract.max_age_s * 1e6),
+            newest_us=now_us + int(contract.max_ahead_s * 1e6),
+        )
+
+    def check(self, fleet: FleetOptions) -> None:
+        """Raises SettingsError when readings meant to be good would be refused for their time."""
+        if fleet.earliest_us < self.oldest_us:
+            days = (self.now_us - fleet.earliest_us) / DAY_US
+            raise SettingsError(
+                f"the series would begin {days:.1f} days ago, contract {self.contract} takes "
+                f"{(self.now_us - self.oldest_us) / DAY_US:g} days: fewer readings, a shorter "
+                "--interval or --late-max, or a later --start"
+            )
+        if fleet.start_us > self.newest_us:
+            raise SettingsError(
+                f"--start is further ahead than contract {self.contract} takes "
+                f"({(self.newest_us - self.now_us) / 1e6:g} s)"
+            )
 
 
 def publish_all(

@@ -10,7 +10,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ingest.errors import IngestError, Terminal, Transient
+
+# nats-server's errors.json: no peers, unavailable, no leader, Raft, offline (two), the same id in
+# process, too many requests. A full stream (10077) or server (10023) is none of these.
+TRANSIENT_CODES = frozenset({10005, 10008, 10009, 10041, 10118, 10194, 10158, 10167})
+NO_RESPONDERS = 503
 
 
 class PublishRefusedError(IngestError, Terminal):
@@ -23,3 +30,10 @@ class PublishStalledError(IngestError, Transient):
 
 class CsvError(IngestError, Terminal):
     """A CSV file, or a line of it, cannot be turned into readings; names file and line."""
+
+
+def passes(error: dict[str, Any]) -> bool:
+    """Whether JetStream's refusal of a message passes, so that it is worth sending again."""
+    code = error.get("err_code", 0)
+    # 503 without a code: nobody answered, as when JetStream starts later than NATS does.
+    return code in TRANSIENT_CODES or (not code and error.get("code") == NO_RESPONDERS)

@@ -102,10 +102,20 @@ class FleetOptions:
         )
 
     @property
+    def series(self) -> int:
+        """Pairs of device and metric; a round hears each of them once."""
+        return self.devices * len(METRICS)
+
+    @property
+    def messages(self) -> int | None:
+        """Messages that carry ``count`` readings, duplicates aside; None without end."""
+        return None if self.count is None else -(-self.count // self.rows_per_message)
+
+    @property
     def step_us(self) -> float:
         """Event time between two readings of the whole fleet, microseconds."""
         if self.interval_s is not None:
-            return self.interval_s * 1e6 / (self.devices * len(METRICS))
+            return self.interval_s * 1e6 / self.series
         return 1e6 / (self.rate * self.rows_per_message or NOMINAL_RATE)
 
     def starting(self, start_us: int | None, *, now_us: int) -> FleetOptions:
@@ -115,10 +125,20 @@ class FleetOptions:
         known.
         """
         if start_us is None:
-            start_us = now_us
-            if self.count is not None and (not self.rate or self.interval_s is not None):
-                start_us -= round(self.count * self.step_us)
+            real_time = self.rate and self.interval_s is None
+            known = self.messages and not real_time
+            last = (self.messages or 0) - 1 if known else 0
+            # The rows of a message are a round apart, so the last one is the latest of all so far.
+            step = self.series * self.rows_per_message
+            latest = last // self.series * step + last % self.series + step - self.series
+            start_us = now_us - math.ceil(latest * self.step_us)
         return replace(self, start_us=start_us)
+
+    @property
+    def earliest_us(self) -> int:
+        """Bound below all event times, microseconds since the Unix epoch."""
+        late_s = self.late_max_s if self.late else 0.0
+        return self.start_us - math.ceil((late_s + 3 * (self.skew_s + self.jitter_s)) * 1e6)
 
     @property
     def limits(self) -> Limits:
@@ -156,7 +176,7 @@ class Fleet:
     def _chunks(self) -> Iterator[list[Message]]:
         """Messages in order, a block at a time, and at the end those of devices still cut off."""
         options = self.options
-        total = None if options.count is None else -(-options.count // options.rows_per_message)
+        total = options.messages
         size = messages_per_block(options.rows_per_message)
         held: dict[int, list[Message]] = {}
         number, due_s = 0, 0.0

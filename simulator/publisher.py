@@ -16,7 +16,7 @@ from typing import Any
 
 from ingest.errors import StreamUnavailableError
 from ingest.settings import NatsSettings
-from simulator.errors import PublishRefusedError, PublishStalledError
+from simulator.errors import PublishRefusedError, PublishStalledError, passes
 from simulator.manifest import Manifest, ManifestBuilder, Origin
 from simulator.readback import find_stored, look_at_stream
 from simulator.readings import Message
@@ -29,9 +29,6 @@ MAX_WRITE = 512
 HEADER_ROOM = 256
 TICK_S = 0.1
 PAUSE_MAX_S = 2.0
-# JetStream error codes that pass: no leader or peers yet, short of resources, too many requests.
-TRANSIENT_ERRORS = frozenset({10005, 10008, 10009, 10023, 10041, 10118, 10167})
-NO_RESPONDERS = 503
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,16 +270,14 @@ class Publisher:
             self._wake.set()
 
     def _refuse(self, number: int, error: dict[str, Any]) -> None:
-        code = error.get("err_code", 0)
-        # 503 without a code: nobody answered, as when JetStream starts later than NATS does.
-        if code in TRANSIENT_ERRORS or (not code and error.get("code") == NO_RESPONDERS):
+        if passes(error):
             self._window.retry(number)
             return
         message = self._window.refuse(number)
         if message and not self._failure:
             self._failure = PublishRefusedError(
                 f"stream {self._builder.stream} refused a message on {message.subject}: "
-                f"{error.get('description', error)} (error {code})"
+                f"{error.get('description', error)} (error {error.get('err_code', 0)})"
             )
         self._wake.set()
 

@@ -37,7 +37,9 @@ class ReplayOptions:
     ``since_us``, ``until_us``: only rows with since <= time < until (as they stand in the file).
     ``speed``: seconds of the series per second, 0 = as fast as it goes. ``shift_to_now_us``: moves
     the series so that its last row is at the moment when it is sent; the value is the time of the
-    replay's start. Times in microseconds since the Unix epoch. Raises SettingsError.
+    replay's start. ``oldest_us``, ``newest_us``: times that the contract takes; a row outside is an
+    error, since it would be refused. Times in microseconds since the Unix epoch.
+    Raises SettingsError.
     """
 
     path: Path
@@ -51,6 +53,8 @@ class ReplayOptions:
     until_us: int | None = None
     speed: float = 0.0
     shift_to_now_us: int | None = None
+    oldest_us: int = RFC3339_MIN_US
+    newest_us: int = RFC3339_MAX_US
     subject_prefix: str = "readings"
 
     def __post_init__(self) -> None:
@@ -134,8 +138,7 @@ class Replay:
     ) -> Iterator[tuple[Reading, dict[str, object]]]:
         """Each reading of the row with its JSON document."""
         options = self.options
-        if not RFC3339_MIN_US <= ts_us <= RFC3339_MAX_US:
-            raise self._error(line, "the time is outside the years 1 to 9999")
+        self._check_time(line, ts_us)
         texts = dict(options.constants)
         texts |= {name: row[column] for name, column in options.columns.items()}
         if not texts["device_id"]:
@@ -152,6 +155,20 @@ class Replay:
                 if column in options.units:
                     wide["unit"] = options.units[column]
                 yield self._reading(wide, ts_us, self._number(line, column, row[column]))
+
+    def _check_time(self, line: int, ts_us: int) -> None:
+        if not RFC3339_MIN_US <= ts_us <= RFC3339_MAX_US:
+            raise self._error(line, "the time is outside the years 1 to 9999")
+        ahead_us = ts_us - self.options.newest_us
+        if self.options.speed and self.options.shift_to_now_us is not None:
+            ahead_us = 0  # a row is sent when it is measured, however long that takes
+        if ts_us < self.options.oldest_us or ahead_us > 0:
+            side = "further ahead" if ahead_us > 0 else "older"
+            raise self._error(
+                line,
+                f"{rfc3339(ts_us)} is {side} than the contract takes: shift the series to now, "
+                "or choose another contract",
+            )
 
     def _reading(
         self, texts: dict[str, str], ts_us: int, value: float

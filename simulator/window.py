@@ -12,7 +12,6 @@ from typing import NamedTuple
 from simulator.manifest import ManifestBuilder
 from simulator.readings import Message
 
-
 MAX_RETRIES = 256
 
 

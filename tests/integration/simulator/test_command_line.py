@@ -7,6 +7,7 @@ import io
 import json
 import signal
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,8 @@ async def test_replay_sends_the_file_and_ends(
 ) -> None:
     """Rows become readings; a bad row ends the replay with its line after those before it."""
     await make_stream(server)
-    rows = [f"2026-01-01T00:{minute:02}:00Z,{minute}.5" for minute in range(30)]
+    day = datetime.now(UTC).date() - timedelta(days=1)
+    rows = [f"{day}T00:{minute:02}:00Z,{minute}.5" for minute in range(30)]
     file = tmp_path / "s.csv"
     file.write_text("\n".join(["at,temp", *rows]) + "\n", encoding="utf-8")
     mapping = ["--map", "ts=at", "--constant", "device_id=d", "--constant", "site=roof"]

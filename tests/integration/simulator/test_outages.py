@@ -139,13 +139,15 @@ async def test_without_ids_lost_answers_are_stored_twice_and_counted(
 
 
 async def test_a_server_that_stays_away_ends_the_run_with_the_unknown_counted(
-    server: Any, make_stream: Any, running: Any, acknowledged: Any
+    server: Any, make_stream: Any, running: Any, acknowledged: Any, wait_until: Any
 ) -> None:
     """After its patience the run fails; the manifest tells acknowledged from unknown."""
     await make_stream(server)
-    one = publisher(server.settings(), patience_s=0.5)
-    task = running(one.run(fleet(200_000)))
+    one = publisher(server.settings(), patience_s=0.5, max_in_flight=500)
+    task = running(one.run(fleet(1_000_000)))
     await acknowledged(one, 2_000)
+    server.send(signal.SIGSTOP)
+    await wait_until(lambda: one.stats().in_flight == 500)
     server.kill()
     with pytest.raises(PublishStalledError, match="unknown fate"):
         await task

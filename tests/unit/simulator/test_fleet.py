@@ -215,15 +215,46 @@ def test_interval_is_the_event_time_between_two_readings() -> None:
     assert {b - a for a, b in itertools.pairwise(times)} == {60_000_000}
 
 
-def test_an_unpaced_run_ends_now() -> None:
-    """Without a start the last reading of a run of known length is the latest, and not ahead."""
-    options = FleetOptions(start_us=0, devices=20, count=5_000, interval_s=30, skew_s=0, jitter_s=0)
-    times = [
-        readings_of(message)[0].ts_us for message in Fleet(options.starting(None, now_us=START_US))
-    ]
+@pytest.mark.parametrize("count", [1, 99, 5_000, 9_973])
+@pytest.mark.parametrize(("payload", "rows"), [("json", 1), ("array", 40)])
+def test_an_unpaced_run_ends_now(count: int, payload: Any, rows: int) -> None:
+    """Without a start the latest reading of a run of known length is now."""
+    options = FleetOptions(
+        start_us=0,
+        devices=20,
+        count=count // rows * rows or rows,
+        interval_s=30,
+        skew_s=0,
+        jitter_s=0,
+        payload=payload,
+        rows_per_message=rows,
+    )
+    messages = Fleet(options.starting(None, now_us=START_US))
+    latest = max(reading.ts_us for message in messages for reading in readings_of(message))
 
-    assert START_US - 30_000_000 < max(times) <= START_US
+    assert START_US - 2 <= latest <= START_US
     assert options.starting(7, now_us=START_US).start_us == 7
+
+
+@pytest.mark.parametrize(("payload", "rows"), [("json", 1), ("array", 40)])
+@pytest.mark.parametrize("rate", [0.5, 50.0])
+def test_no_paced_reading_is_sent_before_it_is_measured(
+    payload: Any, rows: int, rate: float
+) -> None:
+    """In real time every row of a message is in the past when the message is due."""
+    options = FleetOptions(
+        start_us=0,
+        devices=20,
+        count=300 * rows,
+        rate=rate,
+        skew_s=0,
+        jitter_s=0,
+        payload=payload,
+        rows_per_message=rows,
+    )
+    for message in Fleet(options.starting(None, now_us=START_US)):
+        latest = max(reading.ts_us for reading in readings_of(message))
+        assert latest <= START_US + message.due_s * 1e6 + 1
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,20 @@ def test_a_bad_file_is_one_sentence_with_file_and_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_time_that_the_contract_refuses_is_an_error(write: Write) -> None:
+    """A row that would be refused for its time is named, unless shifting mends it."""
+    path = write(WIDE)
+    now_us = T0_US + 1_000 * HOUR_US
+
+    with pytest.raises(CsvError, match=r"line 2: 2026-01-01T00:00:00.000000Z is older than"):
+        wide(path, oldest_us=now_us - HOUR_US)
+    with pytest.raises(CsvError, match=r"line 3: .* is further ahead than"):
+        wide(path, newest_us=T0_US)
+    assert wide(path, oldest_us=now_us - HOUR_US, newest_us=now_us, shift_to_now_us=now_us)
+    slow = {"shift_to_now_us": now_us, "speed": 1.0, "newest_us": now_us}
+    assert len(wide(path, **slow)) == 3
+
+
 def test_rows_before_a_bad_one_are_yielded(write: Write) -> None:
     """The file is read as it is replayed: the mistake comes up where it stands."""
     messages = iter(Replay(ReplayOptions(path=write(HEAD + GOOD + "oops\n"), columns=LONG_COLUMNS)))
