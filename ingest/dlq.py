@@ -169,7 +169,7 @@ class _Window:
         if self._full is not None:
             raise DeadLetterFullError(
                 f"the dead-letter stream {STREAM} refuses messages ({self._full}); make room with"
-                " `ingest dlq purge` or a larger stream.dlq_max_bytes and `ingest init`"
+                " `ingest dlq purge` or a larger stream.dlq_max_bytes and `ingest init --update`"
             )
         return self._settled
 

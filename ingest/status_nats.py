@@ -93,6 +93,7 @@ def hot_status(entry: HotEntry | None, holder: str | None) -> PathStatus:
         lag_messages=None,
         freshness_s=age_s(entry.row) if entry else None,
         dropped_in_s=None,
+        dropped_unread=None,
     )
 
 
@@ -103,8 +104,10 @@ async def with_stream(link: NatsLink, path: PathStatus, facts: StreamFacts) -> P
     age = max(time.time() - unread.stored_at_ns / 1e9, 0.0) if unread else 0.0
     return replace(
         path,
-        lag_messages=max(fill.last_seq - path.position, 0),
+        lag_messages=max(fill.last_seq - max(path.position, fill.first_seq - 1), 0),
         dropped_in_s=seconds_until_dropped(fill, position, age),
+        # A path that never ran begins where the stream begins.
+        dropped_unread=max(fill.first_seq - position, 0) if path.position else 0,
     )
 
 

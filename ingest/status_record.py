@@ -29,7 +29,8 @@ class PathStatus:
     """One path: ``position`` is the last sequence durable in its sink.
 
     ``freshness_s`` is the age of the newest message with a row there, by stream time;
-    ``dropped_in_s`` the time until the next message to read would be dropped.
+    ``dropped_in_s`` the time until the next message to read would be dropped. ``dropped_unread``
+    counts messages that retention has removed above ``position``: they are lost for this path.
     """
 
     position: int
@@ -41,6 +42,7 @@ class PathStatus:
     lag_messages: int | None
     freshness_s: float | None
     dropped_in_s: float | None
+    dropped_unread: int | None
 
 
 @dataclass(frozen=True)

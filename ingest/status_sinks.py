@@ -67,4 +67,5 @@ def lake_status(
         lag_messages=None,
         freshness_s=age_s(sink.last_row(table)),
         dropped_in_s=None,
+        dropped_unread=None,
     )

@@ -75,10 +75,11 @@ def _path(name: str, path: PathStatus | None) -> Iterator[str]:
     if path is None:
         return
     lag = "?" if path.lag_messages is None else str(path.lag_messages)
+    lost = f", {path.dropped_unread} DROPPED UNREAD" if path.dropped_unread else ""
     pending = f", pending {path.pending}" if path.pending else ""
     fresh = "no row yet" if path.freshness_s is None else f"newest row {path.freshness_s:.1f} s old"
     yield (
-        f"{name:<11} at {path.position}, lag {lag}{pending}, {fresh},"
+        f"{name:<11} at {path.position}, lag {lag}{lost}{pending}, {fresh},"
         f" dropped in {_duration(path.dropped_in_s)}"
     )
     fence = f"fence {path.fence} of {path.fence_writer}" if path.fence else "never ran"
