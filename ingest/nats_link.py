@@ -12,7 +12,7 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import ConnectionClosedError, Error, NoServersError, OutboundBufferLimitError
 from nats.js import JetStreamContext
-from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
+from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavailableError
 
 from ingest.errors import SettingsError, StreamUnavailableError
 from ingest.settings import NatsSettings
@@ -82,7 +82,9 @@ class NatsLink:
         except UNAVAILABLE as error:
             raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
         except Error as error:
-            if isinstance(error, APIError) and error.code != 503:
+            # Every other answer of the API is one. `code` is not asked: nats-py's key-value
+            # errors have none.
+            if isinstance(error, APIError) and not isinstance(error, ServerError):
                 raise
             raise StreamUnavailableError(f"NATS refuses for now: {error!r}") from error
 
