@@ -28,9 +28,7 @@ from simulator.publisher import PublishOptions, publish
 
 ROOT = Path(__file__).parent.parent
 STREAM = "READINGS"
-_ORIGIN = Origin(
-    run_id="bench", contract="readings", subject_prefix="readings", source="benchmark"
-)
+_ORIGIN = Origin(run_id="bench", contract="readings", subject_prefix="readings", source="benchmark")
 
 
 @dataclass(frozen=True)

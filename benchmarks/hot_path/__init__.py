@@ -1,1 +1,1 @@
-"""How fast does the hot path drain a backlog?"""
+"""The hot path against a backlog."""

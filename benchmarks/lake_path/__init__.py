@@ -1,1 +1,1 @@
-"""How fast does the lake path drain a backlog?"""
+"""The lake path against a backlog."""
