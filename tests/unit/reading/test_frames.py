@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.frames import FrameError, FrameParser, Frames, parse_headers
+from ingest.frames import FrameError, FrameParser, Frames, parse_headers, uniform
 
 TOKEN = st.text(alphabet="abcXYZ.$0189_-", min_size=1, max_size=12).map(str.encode)
 PAYLOAD = st.binary(max_size=60) | st.sampled_from([b"\r\n", b"MSG a 1 b 3\r\n", b"PING\r\n", b""])
@@ -48,7 +48,10 @@ def seen(pieces: list[Frames]) -> list[tuple[str, object]]:
     return found
 
 
-@given(st.lists(frame(), max_size=12), st.lists(st.integers(1, 40), min_size=1, max_size=8))
+@given(
+    st.lists(frame(), max_size=12),
+    st.lists(st.integers(1, 40) | st.integers(1, 600), min_size=1, max_size=8),
+)
 def test_any_split_gives_the_same_frames(
     frames: list[tuple[bytes, tuple[str, object]]], cuts: list[int]
 ) -> None:
@@ -93,3 +96,28 @@ def test_headers_of_a_status_frame() -> None:
         "Description": "Request Timeout",
         "Nats-Pending-Messages": "12",
     }
+
+
+def test_a_payload_that_looks_like_frames_is_one_payload() -> None:
+    """Line breaks and control lines inside payloads are taken by length, never by look."""
+    inner = b"MSG x 1 r 3\r\nabc\r\nMSG y 1 r 0\r\n"
+    stream = b"MSG s 1 r %d\r\n%b\r\nMSG t 1 q 2\r\nok\r\n" % (len(inner), inner)
+    frames = FrameParser().feed(stream)
+    assert frames.payloads == [inner, b"ok"]
+    assert frames.subjects == [b"s", b"t"]
+
+
+def test_messages_of_one_shape_are_taken_at_once() -> None:
+    """The quick way really is taken for plain messages and for those with one header."""
+    plain = b"".join(b"MSG s.%d 1 r.%d 3\r\na%02d\r\n" % (n, n, n) for n in range(50))
+    frames = Frames()
+    assert uniform(plain + b"MSG s 1 r 9\r\npart", frames) == len(plain)
+    assert frames.payloads == [b"a%02d" % n for n in range(50)]
+    head = b"NATS/1.0\r\nNats-Msg-Id: x\r\n\r\n"
+    headed = b"".join(
+        b"HMSG s 1 r.%d %d %d\r\n%bp%02d\r\n" % (n, len(head), len(head) + 3, head, n)
+        for n in range(50)
+    )
+    frames = Frames()
+    assert uniform(headed, frames) == len(headed)
+    assert frames.payloads == [b"p%02d" % n for n in range(50)]
