@@ -43,7 +43,7 @@ format: setup ## Format the code and mend what the linter can
 bench: setup ## Run one benchmark: make bench NAME=hot_path
 	@test -n "$(NAME)" && test -f "benchmarks/$(NAME)/run.py" || { \
 	  echo "make bench NAME=...: choose one of $$(ls benchmarks 2>/dev/null | tr '\n' ' ')" >&2; exit 2; }
-	@exec $(PY) benchmarks/$(NAME)/run.py $(ARGS)
+	@exec $(PY) -m benchmarks.$(NAME).run $(ARGS)
 
 .PHONY: dev
 dev: setup ## Run the embedded platform until Ctrl-C; settings go to .devstack/env

@@ -44,6 +44,7 @@ def main(readings: int, folder: Path) -> None:
 
         proven = tell(screen, folder, readings)
     except KeyboardInterrupt:
+        screen.restore()
         screen.note("Interrupted; nothing is left running.")
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0 if proven else 1)

@@ -48,8 +48,8 @@ def _table(watch: Watch, moment: Moment) -> RenderableType:
 
 def _line(watch: Watch, moment: Moment) -> str:
     sinks = "; ".join(
-        f"{title} {position:,} ({watch.rate(title):,.0f}/s, {moment.sent - position:,} behind,"
-        f" {watch.freshness_s(title):.1f} s old)"
+        f"{title} {position:,} at {watch.rate(title):,.0f}/s, {moment.sent - position:,} behind,"
+        f" {watch.freshness_s(title):.1f} s old"
         for title, position in moment.stored.items()
     )
-    return f"sent {moment.sent:,} ({watch.rate(None):,.0f}/s); {sinks}; refused {moment.refused:,}"
+    return f"sent {moment.sent:,} at {watch.rate(None):,.0f}/s; {sinks}; refused {moment.refused:,}"
