@@ -82,10 +82,8 @@ def test_other_bytes_are_frames_or_a_frame_error(noise: bytes) -> None:
 
 def test_a_line_without_an_end_is_refused() -> None:
     """A peer that sends one endless line cannot fill the memory."""
-    parser = FrameParser()
     with pytest.raises(FrameError, match="without an end"):
-        for _ in range(100):
-            parser.feed(b"x" * 1024)
+        FrameParser().feed(b"x" * 100_000)
 
 
 def test_headers_of_a_status_frame() -> None:
