@@ -37,9 +37,7 @@ def go_on(writer: Writer) -> None:
 
 def wait_said(writer: Writer, event: str, timeout_s: float = 30.0) -> None:
     """Waits for a log line of that event; fails when the process ends before."""
-    until(
-        lambda: writer.said(event) or writer.process.poll() is not None, event, timeout_s
-    )
+    until(lambda: writer.said(event) or writer.process.poll() is not None, event, timeout_s)
     assert writer.said(event), writer.log.read_text(encoding="utf-8")[-3000:]
 
 

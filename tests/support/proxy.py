@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 
 class Action(Enum):
@@ -47,7 +47,7 @@ class Fault:
         """Whether the request is one of this fault's."""
         if self.taken >= self.times or method != self.method:
             return False
-        whole = unquote(path) + body[:100_000].decode("utf-8", "replace")
+        whole = unquote_plus(path) + body[:100_000].decode("utf-8", "replace")
         if not all(text in whole for text in self.texts):
             return False
         self.taken += 1
