@@ -150,18 +150,22 @@ class Comparison:
     async def _ledger_letters(self, part: Part, result: PartResult) -> None:
         entry = part.entry
         assert entry is not None
-        since = self._epoch_start_ns(part.segment.epoch)
-        until = self._epoch_end_ns(part.segment.epoch)
+        result.dlq, total_hash = await self._held_letters(part.segment)
+        found = (result.dlq, hexadecimal(total_hash))
+        if found != (entry.refused, entry.refused_fingerprint):
+            detail = f"{result.dlq} messages, the ledger says {entry.refused}"
+            result.findings.append(_differs(DLQ, part.segment, detail))
+
+    async def _held_letters(self, segment: Segment) -> tuple[int, int]:
+        """Number and fingerprint of the epoch's dead letters in the range."""
+        since = self._epoch_start_ns(segment.epoch)
+        until = self._epoch_end_ns(segment.epoch)
         keys = [
             key
-            async for key, _ in self._letters.listed(part.segment.range)
+            async for key, _ in self._letters.listed(segment.range)
             if since <= key[1] and (until is None or key[1] < until)
         ]
-        fingerprint = hexadecimal(sum(map(hash_of, keys)))
-        result.dlq = len(keys)
-        if (len(keys), fingerprint) != (entry.refused, entry.refused_fingerprint):
-            detail = f"{len(keys)} messages, the ledger says {entry.refused}"
-            result.findings.append(_differs(DLQ, part.segment, detail))
+        return len(keys), sum(map(hash_of, keys))
 
     async def _sinks_alone(self, result: PartResult) -> None:
         """Nobody can vouch for the part; the sinks are compared with each other."""
@@ -171,6 +175,9 @@ class Comparison:
             self._advance(len(segment.range))
         if result.empty:
             return
+        # Nobody says what was refused; the DLQ's own word goes on record.
+        result.refused, result.refused_fingerprint = await self._held_letters(segment)
+        result.dlq = result.refused
         agree = "both sinks hold the same" if hot == lake else "the sinks differ"
         rows = ", ".join(f"{name} {one.rows} rows" for name, one in result.sinks.items())
         last = segment.range.last

@@ -94,8 +94,9 @@ class RollupCheck:
         view, table = (
             {int(minute): tuple(rest) for minute, *rest in rows}
             for rows in self._both(
-                f"SELECT toUnixTimestamp64Micro(minute) AS m, sum(count), {exact},"
-                " sum(sum), sum(abs(sum)) FROM {of} WHERE m IN (" + touched + ") GROUP BY m",
+                f"SELECT toUnixTimestamp64Micro(minute) AS __minute, sum(count), {exact},"
+                " sum(sum), sum(abs(sum)) FROM {of}"
+                f" WHERE __minute IN ({touched}) GROUP BY __minute",
                 self._side.parameters(segment),
                 bounds,
             )

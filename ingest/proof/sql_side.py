@@ -53,11 +53,11 @@ class SqlSide:
     def sums(self, segment: Segment) -> Sums:
         """Sums by bucket; see Side."""
         rows = self._query(
-            f"SELECT intDiv(_seq, {BUCKET}) AS bucket, count(),"
+            f"SELECT intDiv(_seq, {BUCKET}) AS __bucket, count(),"
             f" groupBitmap(toUInt64(_idx) * {BUCKET} + toUInt64(_seq % {BUCKET})),"
             f" groupBitmap(toUInt64(_seq % {BUCKET})), min(_seq), max(_seq),"
             f" sum({self._hash(segment)})"
-            f" FROM {self._source} WHERE {self.where(segment)} GROUP BY bucket",
+            f" FROM {self._source} WHERE {self.where(segment)} GROUP BY __bucket",
             segment,
         )
         return {int(bucket): Sum(*map(int, rest)) for bucket, *rest in rows}
@@ -90,9 +90,9 @@ class SqlSide:
         contract = self._columns.newest
         hashed = hash_expression([contract.column(name) for name in hash_of])
         rows = self._run(
-            f"SELECT {quoted(column)} AS value, count(), sum({hashed}) FROM {self._source}"
+            f"SELECT {quoted(column)} AS __value, count(), sum({hashed}) FROM {self._source}"
             " WHERE _lane = {lane:String} AND _seq BETWEEN {first:UInt64} AND {last:UInt64}"
-            " GROUP BY value",
+            " GROUP BY __value",
             {"lane": self._lane, "first": covered.first, "last": covered.last},
         )
         return {str(value): (int(count), int(hashes)) for value, count, hashes in rows}
