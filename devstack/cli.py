@@ -8,16 +8,18 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from devstack.errors import DevstackError
 from devstack.state import Holder, State, read_lock
+
+if TYPE_CHECKING:
+    from devstack.supervisor import Devstack
 
 _POLL_S = 0.05
 _START_TIMEOUT_S = 60.0
@@ -157,36 +159,35 @@ def _up(directory: Path, services: tuple[str, ...], *, ephemeral_ports: bool) ->
     """Run until a signal comes or a service dies."""
     from devstack.supervisor import Devstack
 
-    stop = threading.Event()
-    _on_signals(stop)
     stack = Devstack(directory, services, ephemeral_ports)
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stack.cancelled = True
+
+    # Ctrl-C, SIGTERM and a closed terminal end the platform, also while it starts.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handle)
     began = time.monotonic()
     try:
         stack.start()
         for leftover in stack.leftovers:
             click.echo(f"Ended a leftover of an earlier run: {leftover}.", err=True)
         _announce(stack.endpoints, directory, time.monotonic() - began)
-        while not stop.wait(_POLL_S):
-            for name in services:
-                if not stack.is_running(name):
-                    raise DevstackError(f"{name} died; its log is {stack.log(name)}.")
-    except KeyboardInterrupt:
-        pass
+        _watch(stack, services)
+    except DevstackError:
+        if not stack.cancelled:
+            raise
     finally:
-        stop.set()
         stack.stop()
 
 
-def _on_signals(stop: threading.Event) -> None:
-    """Ctrl-C, SIGTERM and a closed terminal all end the platform, also while it starts."""
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        if not stop.is_set():  # a second one must not disturb the end that the first one began
-            stop.set()
-            raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, handle)
+def _watch(stack: Devstack, services: tuple[str, ...]) -> None:
+    """Wait for a signal; raises `DevstackError` when a service dies."""
+    while not stack.cancelled:
+        for name in services:
+            if not stack.is_running(name):
+                raise DevstackError(f"{name} died; its log is {stack.log(name)}.")
+        time.sleep(_POLL_S)
 
 
 def _announce(endpoints: dict[str, dict[str, str]], directory: Path, seconds: float) -> None:

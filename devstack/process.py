@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -24,42 +26,26 @@ _POLL_S = 0.02
 
 
 class Child:
-    """A running service process, leader of its own session and process group."""
+    """A service process, leader of its own session and process group."""
 
-    def __init__(self, process: subprocess.Popen[bytes], started: float) -> None:
-        self._process = process
-        self.started = started
-
-    @classmethod
-    def start(cls, launch: Launch, log: Path) -> Child:
-        """Start a process whose output is appended to `log`; raises `OSError`."""
+    def __init__(self, launch: Launch, log: Path) -> None:
+        """Start a process whose output is appended to `log`."""
         # Linux ties the death signal to the starting thread, so one lasting thread starts all.
-        return _starter().submit(cls._start, launch, log).result()
-
-    @classmethod
-    def _start(cls, launch: Launch, log: Path) -> Child:
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                launch.arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **launch.environment},
-                start_new_session=True,
-                # It only calls into libc, which is loaded before the fork.
-                preexec_fn=_death_bond(),  # noqa: PLW1509
-            )
-        return cls(process, created(process.pid) or time.time())
+        self._starting = _on_starter(lambda: _start(launch, log))
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """The process id. Raises `OSError` when the program cannot be run."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
         return self._process.poll()
+
+    @property
+    def _process(self) -> subprocess.Popen[bytes]:
+        return self._starting.result()
 
     def signal(self, number: int) -> None:
         """Send a signal to the process."""
@@ -104,9 +90,42 @@ def kill_leftover(pid: int, started: float) -> bool:
     return True
 
 
+def _start(launch: Launch, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            launch.arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **launch.environment},
+            start_new_session=True,
+            # It only calls into libc, which is loaded before the fork.
+            preexec_fn=_death_bond(),  # noqa: PLW1509
+        )
+
+
+def _on_starter(start: Callable[[], subprocess.Popen[bytes]]) -> Future[subprocess.Popen[bytes]]:
+    """Have the starting thread call `start`."""
+    started: Future[subprocess.Popen[bytes]] = Future()
+    _starter().put((start, started))
+    return started
+
+
 @cache
-def _starter() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="devstack-starter")
+def _starter() -> SimpleQueue[Any]:
+    """The queue of a thread that lasts as long as this process and does not hold it up."""
+    queue: SimpleQueue[Any] = SimpleQueue()
+
+    def serve() -> None:
+        while True:
+            start, started = queue.get()
+            try:
+                started.set_result(start())
+            except (OSError, subprocess.SubprocessError) as error:
+                started.set_exception(error)
+
+    Thread(target=serve, name="devstack-starter", daemon=True).start()
+    return queue
 
 
 @cache

@@ -14,7 +14,7 @@ from devstack import clickhouse_server, ports
 from devstack.clickhouse_server import ClickHouse
 from devstack.errors import DevstackError
 from devstack.nats import Nats
-from devstack.process import Child, kill_leftover
+from devstack.process import Child, created, kill_leftover
 from devstack.seaweedfs import SeaweedFS
 from devstack.service import Place, Service, write_private
 from devstack.state import DirectoryLock, State
@@ -27,6 +27,8 @@ _HEALTHY_WITHIN_S = 30.0
 _POLL_S = 0.02
 _GRACE_S = 5.0
 _ATTEMPTS = 3
+# How the services say that another program has their port.
+_CLASHES = ("address already in use", "is not available on 127.0.0.1")
 
 
 class Devstack:
@@ -49,6 +51,8 @@ class Devstack:
         self._state = State()
         self._children: dict[str, Child] = {}
         self.leftovers: list[str] = []
+        self.cancelled = False
+        """Set it, in a signal handler for instance, to make a `start` under way give up."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -196,9 +200,9 @@ class Devstack:
         place = self._place(service)
         place.directory.mkdir(exist_ok=True, mode=0o700)
         self.log(service.name).parent.mkdir(exist_ok=True)
-        child = Child.start(service.prepare(place), self.log(service.name))
+        child = Child(service.prepare(place), self.log(service.name))
         self._children[service.name] = child
-        self._state.processes[service.name] = (child.pid, child.started)
+        self._state.processes[service.name] = (child.pid, created(child.pid) or time.time())
         self._state.save(self.directory)
 
     def _await_health(self, services: list[Service]) -> dict[str, str]:
@@ -207,6 +211,8 @@ class Devstack:
         waiting = list(services)
         failures: dict[str, str] = {}
         while waiting:
+            if self.cancelled:
+                raise DevstackError("The start was cancelled.")
             for service in list(waiting):
                 exit_code = self._children[service.name].exit_code
                 if exit_code is not None:
@@ -238,13 +244,13 @@ def _service(name: str) -> Service:
     return SERVICES[name]
 
 
-def _is_clash(why: str) -> bool:
-    return "address already in use" in why.lower()
+def _is_clash(line: str) -> bool:
+    return any(words in line.lower() for words in _CLASHES)
 
 
 def _last_line(log: Path) -> str:
     with suppress(OSError):
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        telling = [line for line in lines[-50:] if "address already in use" in line.lower()]
+        telling = [line for line in lines[-50:] if _is_clash(line)]
         return (telling or lines or ["its log is empty"])[-1].strip()
     return "it has no log"

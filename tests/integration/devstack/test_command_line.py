@@ -71,8 +71,15 @@ def test_a_day_with_a_detached_platform(tmp_path: Path) -> None:
     assert run("status", *folder).returncode == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("moment", ["lock", "logs/nats.log", "logs/clickhouse.log", "env"])
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "lock"),
+        (signal.SIGTERM, "logs/nats.log"),
+        (signal.SIGINT, "logs/clickhouse.log"),
+        (signal.SIGHUP, "env"),
+    ],
+)
 def test_a_signal_at_any_moment_ends_it_cleanly(
     tmp_path: Path, number: signal.Signals, moment: str
 ) -> None:
