@@ -52,7 +52,8 @@ class Outcome:
     failed: bool = False
 
     def __str__(self) -> str:
-        return f"{self.sequence}: {self.what}{f' {self.detail}' if self.detail else ''}"
+        joint = ": " if self.what in ("skipped", "failed") else " "
+        return f"{self.sequence}: {self.what}{joint if self.detail else ''}{self.detail}"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

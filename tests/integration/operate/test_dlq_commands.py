@@ -157,6 +157,8 @@ def test_a_message_refused_by_the_contract_is_stored_after_it_was_mended(made: T
     assert made.hot_rows() == made.lake_rows() == [(1, 0), (3, 0), (5, 0)]
     assert [e["sequence"] for e in listed(made, "--state", "all")] == [2, 4]
     assert [writer.drain() for writer in writers] == [0, 0]
+    assert "1 purged" in made.ingest("dlq", "purge", "--all").stdout
+    assert made.ingest("verify").returncode == 0
 
 
 def test_a_dry_run_changes_nothing(made: TestLane) -> None:
@@ -228,8 +230,7 @@ def test_a_crash_before_the_publish_is_made_good_by_the_next_replay(made: TestLa
 
 def test_a_crash_after_the_publish_is_found_and_not_doubled(made: TestLane) -> None:
     """The next replay finds the published message among others, also when its id is forgotten."""
-    made.overrides["IOT_STREAM__DUPLICATE_WINDOW_S"] = "0.1"
-    asyncio.run(_edit_window(made))
+    made.run_async(lambda link: _forget_ids_soon(link, made))
     (sequence,) = refuse(made, reading(1))
 
     async def crash_after_publish(_: NatsLink, replayer: Replayer, entry: Entry) -> int:
@@ -247,10 +248,11 @@ def test_a_crash_after_the_publish_is_found_and_not_doubled(made: TestLane) -> N
     assert entry_of(made, sequence).replayed_as == published
 
 
-async def _edit_window(lane: TestLane) -> None:
-    from ingest.provision import provision
-
-    await provision(lane.settings, update=True)
+async def _forget_ids_soon(link: NatsLink, lane: TestLane) -> None:
+    """Lets the lane's stream remember message ids for 0.1 s."""
+    config = (await link.api(f"STREAM.INFO.{lane.stream}", {}))["config"]
+    shorter = {**config, "duplicate_window": 100_000_000}
+    await link.api(f"STREAM.UPDATE.{lane.stream}", shorter)
 
 
 async def _until_ids_are_forgotten(link: NatsLink, lane: TestLane) -> None:
@@ -264,8 +266,7 @@ async def _until_ids_are_forgotten(link: NatsLink, lane: TestLane) -> None:
 
 def test_a_replayer_that_slept_cannot_publish_a_second_time(made: TestLane) -> None:
     """One that looked before another published is refused by the stream, looks, and finds it."""
-    made.overrides["IOT_STREAM__DUPLICATE_WINDOW_S"] = "0.1"
-    asyncio.run(_edit_window(made))
+    made.run_async(lambda link: _forget_ids_soon(link, made))
     (sequence,) = refuse(made, reading(1))
 
     async def overtaken(link: NatsLink, sleeper: Replayer, entry: Entry) -> tuple[Any, int, Entry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from ingest.errors import StreamConfigError
 from ingest.nats_link import NatsLink
 from ingest.provision import provision
 from ingest.sinks.iceberg_schema import iceberg_schema
-from tests.support.lane import TestLane
+from tests.support.lane import PACKAGED, TestLane
 
 
 def outcomes(lane: TestLane, *, update: bool = False, **env: str) -> dict[str, str]:
@@ -44,6 +45,19 @@ def test_a_second_run_finds_everything_and_makes_nothing(lane: TestLane) -> None
     assert list(first) == list(second)
     assert f"registry {lane.stream}" in first
     assert f"Iceberg table {lane.table}" in first
+
+
+def test_contracts_live_side_by_side(lane: TestLane, tmp_path: Path) -> None:
+    """A second contract gets stream, tables and registry of its own and shares the rest."""
+    outcomes(lane)
+    weather = PACKAGED.with_name("weather.toml")
+    with TestLane(lane.stack, tmp_path / "second", f"{lane.tag}w", source=weather) as second:
+        found = outcomes(second)
+
+        assert set(own_parts(second, found).values()) == {"made"}
+        assert found["stream DLQ"] == found["key-value bucket ingest"] == "there"
+        assert second.table != lane.table
+        assert set(outcomes(lane).values()) == {"there"}
 
 
 def test_the_streams_get_the_sizes_of_the_settings(lane: TestLane) -> None:
