@@ -32,7 +32,9 @@ lint: setup ## Format, style, types, dependency rules, generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy scripts/claims.py
 	$(BIN)/lint-imports
+	$(PY) scripts/claims.py --check
 
 .PHONY: format
 format: setup ## Format the code and mend what the linter can
@@ -42,8 +44,9 @@ format: setup ## Format the code and mend what the linter can
 .PHONY: bench
 bench: setup ## Run one benchmark: make bench NAME=hot_path
 	@test -n "$(NAME)" && test -f "benchmarks/$(NAME)/run.py" || { \
-	  echo "make bench NAME=...: choose one of $$(ls benchmarks 2>/dev/null | tr '\n' ' ')" >&2; exit 2; }
-	@exec $(PY) -m benchmarks.$(NAME).run $(ARGS)
+	  echo "make bench NAME=...: choose one of $$(ls benchmarks/*/run.py | cut -d/ -f2 | tr '\n' ' ')" >&2; exit 2; }
+	$(PY) -m benchmarks.$(NAME).run $(ARGS)
+	$(PY) scripts/claims.py
 
 .PHONY: dev
 dev: setup ## Run the embedded platform until Ctrl-C; settings go to .devstack/env
@@ -51,10 +54,11 @@ dev: setup ## Run the embedded platform until Ctrl-C; settings go to .devstack/e
 
 .PHONY: docs-generate
 docs-generate: setup ## Write the generated documents again
-	$(PY) scripts/generate_docs.py
+	$(PY) -m ingest.reference docs
+	$(PY) scripts/claims.py
 
 .PHONY: constraints
-constraints: setup ## Resolve constraints.txt again (needs uv)
+constraints: ## Resolve constraints.txt again to the newest versions (needs uv)
 	scripts/constraints.sh
 
 .PHONY: clean

@@ -97,6 +97,6 @@ class Commands:
         """Starts ``python -m module arguments``."""
         log = self.logs / f"{name}.log"
         launch = Launch([sys.executable, "-m", module, *arguments])
-        command = Command(name, Child.start(launch, log), log)
+        command = Command(name, Child(launch, log), log)
         self.running.append(command)
         return command

@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 VENV=.venv
 UNFINISHED=$VENV/.unfinished
 INSTALLED=$VENV/.installed
-WANTED="$(cat pyproject.toml constraints.txt scripts/setup.sh | cksum) $(pwd)"
+FOLDER=$VENV/.folder
+WANTED="$(cat pyproject.toml constraints.txt scripts/setup.sh | cksum)"
 
 fail() {
   printf 'setup: %s\n' "$1" >&2
@@ -39,16 +40,20 @@ make_environment() {
   rm -rf "$VENV"
   mkdir "$VENV"
   : >"$UNFINISHED"
+  pwd >"$FOLDER"
   "$PYTHON" -m venv "$VENV"
 }
 
-if [ -x "$VENV/bin/python" ] && [ -f "$INSTALLED" ] && [ "$(cat "$INSTALLED")" = "$WANTED" ]; then
-  exit 0
-fi
+# A .venv that somebody else made is kept and completed. One that we left unfinished, or that was
+# moved here with its folder (its scripts know their path), is made again.
+moved() {
+  [ -f "$FOLDER" ] && [ "$(cat "$FOLDER")" != "$(pwd)" ]
+}
 
-# A .venv that somebody else made is kept and completed; one that we left unfinished is not.
-if [ ! -x "$VENV/bin/python" ] || [ -f "$UNFINISHED" ] || ! supported "$VENV/bin/python"; then
+if [ ! -x "$VENV/bin/python" ] || [ -f "$UNFINISHED" ] || moved || ! supported "$VENV/bin/python"; then
   make_environment
+elif [ -f "$INSTALLED" ] && [ "$(cat "$INSTALLED")" = "$WANTED" ]; then
+  exit 0
 fi
 : >"$UNFINISHED"
 rm -f "$INSTALLED"
