@@ -11,20 +11,18 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 
 from devstack.errors import DevstackError
 from devstack.state import Holder, State, read_lock
-
-if TYPE_CHECKING:
-    from devstack.supervisor import Devstack
+from devstack.supervisor import SERVICES, Devstack, place_of
 
 _POLL_S = 0.05
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 20.0
-_NAMES = ("nats", "seaweedfs", "clickhouse")
+_NAMES = tuple(SERVICES)
 
 _directory = click.option(
     "--dir",
@@ -97,8 +95,6 @@ def down(directory: Path) -> None:
 @_output
 def status(directory: Path, output: str) -> None:
     """Say which services run and where; exit 1 unless all are healthy."""
-    from devstack.supervisor import SERVICES, place_of
-
     holder, state = read_lock(directory), _state(directory)
     rows: dict[str, dict[str, object]] = {}
     for name in state.processes if holder else ():
@@ -157,8 +153,6 @@ def logs(directory: Path, service: str | None, lines: int) -> None:
 
 def _up(directory: Path, services: tuple[str, ...], *, ephemeral_ports: bool) -> None:
     """Run until a signal comes or a service dies."""
-    from devstack.supervisor import Devstack
-
     stack = Devstack(directory, services, ephemeral_ports)
 
     def handle(_number: int, _frame: FrameType | None) -> None:

@@ -18,7 +18,7 @@ DATABASE = "iot"
 WRITER = "writer"
 ROLES = ("admin", "writer", "reader")
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 3.0
 _MEMORY_MIB = 2048
 
 

@@ -28,7 +28,7 @@ authorization {{
   password: "{password}"
 }}
 """
-_TIMEOUT_S = 1.0
+_TIMEOUT_S = 3.0
 
 
 class Nats:

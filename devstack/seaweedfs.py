@@ -17,7 +17,7 @@ BUCKET = "raw"
 TABLE_BUCKET = "lake"
 REGION = "us-east-1"
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 3.0
 _GRPC_PORTS = ("master", "volume", "filer", "s3", "admin")
 
 
