@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.decode import Decoded, Refused
 from ingest.marks import Mark
@@ -43,6 +44,11 @@ class Batch:
     def refused_by_reason(self) -> dict[str, int]:
         """Count of refused messages by reason code."""
         return dict(Counter(str(one.reason) for one in self.refused))
+
+    def newest_event_s(self, time_column: str) -> float:
+        """Largest event time in seconds since the Unix epoch; the stream's time without rows."""
+        newest = pc.max(self.rows.column(time_column)).cast(pa.int64()).as_py()
+        return float(newest) / 1e6 if newest is not None else self.last.stored_at_us / 1e6
 
     @property
     def stored_messages(self) -> int:

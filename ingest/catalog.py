@@ -5,19 +5,30 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.exceptions import RESTError
-from requests import RequestException
+from pyiceberg.exceptions import ForbiddenError, OAuthError, RESTError, UnauthorizedError
+from requests import RequestException, Session
 
 from ingest.errors import SettingsError, SinkUnavailableError
 from ingest.settings import Settings
+
+TIMEOUT_PROPERTY = "ingest.timeout-s"
+
+
+class _TimedCatalog(RestCatalog):
+    """pyiceberg's requests have no time limit of their own, not even the first one."""
+
+    def _create_session(self) -> Session:
+        session = super()._create_session()
+        limit_s = float(self.properties[TIMEOUT_PROPERTY])
+        session.request = partial(session.request, timeout=limit_s)  # type: ignore[method-assign]
+        return session
 
 
 def connect(settings: Settings) -> Catalog:
     """The catalog. Raises SinkUnavailableError, or SettingsError when credentials are refused."""
     properties: dict[str, Any] = {
-        "type": "rest",
         "uri": settings.catalog.uri,
         "warehouse": settings.catalog.warehouse,
         "s3.endpoint": settings.s3.endpoint,
@@ -27,29 +38,26 @@ def connect(settings: Settings) -> Catalog:
         "s3.path-style-access": "true",
         "s3.connect-timeout": "5",
         "s3.request-timeout": str(settings.catalog.timeout_s),
+        TIMEOUT_PROPERTY: str(settings.catalog.timeout_s),
         "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
         **_auth(settings),
     }
     try:
-        catalog = load_catalog("lake", **properties)
+        return _TimedCatalog("lake", **properties)
     except (RESTError, RequestException, OSError) as error:
         raise unavailable(error) from error
-    if isinstance(catalog, RestCatalog):
-        # pyiceberg's requests have no time limit of their own.
-        session = catalog._session  # noqa: SLF001
-        session.request = partial(session.request, timeout=settings.catalog.timeout_s)  # type: ignore[method-assign]
-    return catalog
 
 
 def unavailable(error: Exception) -> SinkUnavailableError | SettingsError:
     """A catalog or object store error as a writer's decision."""
-    name = type(error).__name__
-    if name in {"UnauthorizedError", "ForbiddenError", "OAuthError"}:
+    if isinstance(error, UnauthorizedError | ForbiddenError | OAuthError):
         return SettingsError(
             f"the Iceberg catalog refuses the credentials (s3.access_key, catalog.auth,"
             f" catalog.credential): {error}"
         )
-    return SinkUnavailableError(f"the Iceberg catalog or its object store fails: {name}: {error}")
+    return SinkUnavailableError(
+        f"the Iceberg catalog or its object store fails: {type(error).__name__}: {error}"
+    )
 
 
 def _auth(settings: Settings) -> dict[str, str]:

@@ -11,7 +11,7 @@
     ├── DeadLetterFullError      (terminal, exit 3)  the DLQ stream takes no more
     ├── SchemaMismatchError      (terminal, exit 3)  a sink's table differs from the contract
     ├── StreamConfigError        (terminal, exit 3)  a stream's configuration breaks a promise
-    ├── DataLostError            (terminal, exit 3)  retention removed messages before they were read
+    ├── DataLostError            (terminal, exit 3)  retention removed unread messages
     ├── SinkBehindRecordError    (terminal, exit 3)  a sink was restored or rolled back
     ├── RecordInvalidError       (terminal, exit 3)  a kept record cannot be read by this version
     └── FencedError              (terminal, exit 4)  another writer owns the lane

@@ -12,8 +12,6 @@ import time
 from dataclasses import dataclass
 
 import msgspec
-import pyarrow as pa
-import pyarrow.compute as pc
 import structlog
 
 from ingest.batches import Batch
@@ -211,7 +209,7 @@ class HotInserter:
         metrics.batch(batch.rows.num_rows, batch.rows.nbytes, max(stored_age, 0.0))
         metrics.watermark("clickhouse", batch.covered.last)
         if batch.rows.num_rows:
-            event_s = now - newest_event_s(batch, self._lane.contract.time_column)
+            event_s = now - batch.newest_event_s(self._lane.contract.time_column)
             metrics.freshness("clickhouse", event_s=event_s, stored_s=stored_age)
         log.info(
             "batch",
@@ -224,9 +222,3 @@ class HotInserter:
             insert_ms=round((time.monotonic() - started) * 1000, 1),
             age_ms=round(stored_age * 1000),
         )
-
-
-def newest_event_s(batch: Batch, time_column: str) -> float:
-    """Largest event time of the batch in seconds since the Unix epoch."""
-    newest = pc.max(batch.rows.column(time_column)).cast(pa.int64()).as_py()
-    return float(newest) / 1e6 if newest is not None else batch.last.stored_at_us / 1e6

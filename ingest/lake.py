@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import structlog
@@ -42,7 +41,9 @@ class LakeWriter:
         self._reader = make_reader()
         self._committer = LakeCommitter(lane, sink, fence, writer)
         self._take_over = LakeTakeOver(lane, fence, sink, self._committer)
-        self._spools = SpoolFolder(lane.settings.lake.spool_dir, lane.name)
+        self._spools = SpoolFolder(
+            lane.settings.lake.spool_dir, lane.name, lane.contract.time_column
+        )
         self._spool: Spool | None = None
         self._registry: Registry | None = None
         self._position = 1
@@ -81,7 +82,7 @@ class LakeWriter:
                 await self._reader.delete_predecessors()
             except StreamUnavailableError as error:
                 log.warning("start_waiting", lane=self._lane.name, problem=str(error))
-                await asyncio.sleep(pause.next())
+                await self._lane.pause(pause, error)
                 await self._lane.link.wait_connected()
             else:
                 self._position = self._take_over.position
@@ -89,6 +90,7 @@ class LakeWriter:
 
     async def _open(self) -> None:
         """Opens the reader at the position, after proof that lane and history are as they were."""
+        interruptions = self._lane.link.interruptions
         await self._fence.confirm()
         if await self._take_over.follow_history([self._last_read] if self._last_read else []):
             self._discard_spool()
@@ -96,6 +98,8 @@ class LakeWriter:
             self._position = self._take_over.position
         self._registry = await self._lane.store.read()
         await self._reader.open(self._position)
+        if self._lane.link.interruptions != interruptions:
+            raise ReaderInterruptedError("the connection was lost while opening")
         self._lane.metrics.event("ingest_reader_openings").inc()
 
     async def _pump(self) -> None:

@@ -179,7 +179,7 @@ class LakeCommitter:
         metrics.batch(spooled.rows, spooled.bytes, now - spooled.oldest_stored_at_us / 1e6)
         metrics.watermark("iceberg", spooled.covered.last)
         age_s = now - spooled.last.stored_at_us / 1e6
-        metrics.freshness("iceberg", event_s=age_s, stored_s=age_s)
+        metrics.freshness("iceberg", event_s=now - spooled.newest_event_s, stored_s=age_s)
         log.info(
             "commit",
             lane=self._lane.name,

@@ -53,7 +53,11 @@ class _LakeRepair:
         self._table = table
         self._side = side
         self._committer = LakeCommitter(work.lane, sink, fence, work.writer)
-        self._spools = SpoolFolder(work.lane.settings.lake.spool_dir / FOLDER, work.lane.name)
+        self._spools = SpoolFolder(
+            work.lane.settings.lake.spool_dir / FOLDER,
+            work.lane.name,
+            work.lane.contract.time_column,
+        )
         self._spool: Spool | None = None
         self._newest: Mark | None = None
 

@@ -34,6 +34,7 @@ class Spooled:
     messages: int
     refused: dict[str, int]
     oldest_stored_at_us: int
+    newest_event_s: float
 
     @property
     def holes(self) -> int:
@@ -66,8 +67,9 @@ class Spooled:
 class Spool:
     """Collects batches of one epoch and version until a commit takes them."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, time_column: str) -> None:
         self._path = path
+        self._time_column = time_column
         self._sink = pa.OSFile(str(path), "wb")
         self._file = pa.ipc.new_file(self._sink, schema)
         self._first: Batch | None = None
@@ -75,6 +77,7 @@ class Spool:
         self._last_row: Mark | None = None
         self._refused: Counter[str] = Counter()
         self._messages = 0
+        self._newest_event_s = 0.0
         self.rows = 0
         self.bytes = 0
         self._opened = time.monotonic()
@@ -83,6 +86,8 @@ class Spool:
         """Adds the rows of the range that follows. Raises OSError when the disk is full."""
         if batch.rows.num_rows:
             self._file.write_batch(batch.rows)
+        newest_s = batch.newest_event_s(self._time_column)
+        self._newest_event_s = max(self._newest_event_s, newest_s)
         self._first = self._first or batch
         self._last = batch
         self._last_row = batch.last_row or self._last_row
@@ -124,6 +129,7 @@ class Spool:
             messages=self._messages,
             refused=dict(self._refused),
             oldest_stored_at_us=self._first.last.stored_at_us,
+            newest_event_s=self._newest_event_s,
         )
 
     def discard(self) -> None:
@@ -136,8 +142,9 @@ class Spool:
 class SpoolFolder:
     """Numbered spool files of one writer in a folder that it empties at start."""
 
-    def __init__(self, folder: Path, lane: str) -> None:
+    def __init__(self, folder: Path, lane: str, time_column: str) -> None:
         self._folder = folder / lane
+        self._time_column = time_column
         self._folder.mkdir(parents=True, exist_ok=True)
         self._count = 0
 
@@ -149,4 +156,4 @@ class SpoolFolder:
     def new(self, schema: pa.Schema) -> Spool:
         """An empty spool."""
         self._count += 1
-        return Spool(self._folder / f"{self._count:08}.arrow", schema)
+        return Spool(self._folder / f"{self._count:08}.arrow", schema, self._time_column)
