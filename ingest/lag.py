@@ -4,54 +4,83 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 
 import structlog
 
 from ingest.errors import StreamConfigError, StreamUnavailableError
+from ingest.headroom import StreamFill, seconds_until_dropped
 from ingest.lane import Lane
-from ingest.stream_info import StreamState, stream_state
+from ingest.stream_info import StreamState, message_from, stream_state
 
 log = structlog.get_logger(__name__)
 
 EVERY_S = 2.0
-HISTORY = 30
+ALARM_S = 900.0
+RATE_MEMORY = 0.9
+"""Share that the rate keeps of its former value at each look: about 20 s of memory."""
 
 
-class Headroom:
-    """Estimates when retention reaches unread messages, from how fast the stream's start moves."""
+class StreamRate:
+    """Messages a second that come into a stream, smoothed over the last looks."""
 
     def __init__(self) -> None:
-        self._starts: deque[tuple[float, int]] = deque(maxlen=HISTORY)
+        self._last: tuple[float, int] | None = None
+        self._rate: float | None = None
 
-    def seconds(self, now: float, state: StreamState, position: int) -> float:
-        """Seconds until ``position`` would be removed; infinity when nothing moves that way.
-
-        The stream's first sequence is followed over the last minute; a stream that has not begun
-        to drop messages is asked how much of its size or age is left.
-        """
-        self._starts.append((now, state.first_seq))
-        since, first = self._starts[0]
-        moved = state.first_seq - first
-        if moved <= 0 or now <= since:
-            return float("inf")
-        return max(position - state.first_seq, 0) * (now - since) / moved
+    def look(self, now: float, last_seq: int) -> float:
+        """The rate now that ``last_seq`` is the stream's last sequence."""
+        before, self._last = self._last, (now, last_seq)
+        if before is None or now <= before[0]:
+            return self._rate or 0.0
+        latest = max(last_seq - before[1], 0) / (now - before[0])
+        known = latest if self._rate is None else self._rate
+        self._rate = RATE_MEMORY * known + (1 - RATE_MEMORY) * latest
+        return self._rate
 
 
 async def watch_lag(lane: Lane) -> None:
-    """Keeps the lag gauges fresh while the writer runs."""
-    headroom = Headroom()
-    gauge = lane.metrics.gauge
+    """Keeps the lag gauges fresh while the writer runs; alarms long before unread data goes."""
+    rate = StreamRate()
     while True:
         try:
             state = await stream_state(lane.link, lane.name)
+            await _note(lane, state, rate.look(time.monotonic(), state.last_seq))
         except (StreamUnavailableError, StreamConfigError) as error:
             log.debug("lag_unknown", problem=str(error))
-        else:
-            position = lane.metrics.watermark_now + 1
-            gauge("ingest_stream_last_seq").set(state.last_seq)
-            gauge("ingest_lag_messages").set(max(state.last_seq - position + 1, 0))
-            gauge("ingest_retention_headroom_messages").set(position - state.first_seq)
-            left = headroom.seconds(time.monotonic(), state, position)
-            gauge("ingest_retention_headroom_seconds").set(left)
         await asyncio.sleep(EVERY_S)
+
+
+async def _note(lane: Lane, state: StreamState, rate: float) -> None:
+    position = lane.metrics.watermark_now + 1
+    unread = max(state.last_seq - position + 1, 0)
+    oldest = await message_from(lane.link, lane.name, position) if unread else None
+    age_s = max(time.time() - oldest.stored_at_ns / 1e9, 0.0) if oldest else 0.0
+    left_s = seconds_until_dropped(_fill(state, rate), position, age_s)
+    gauge = lane.metrics.gauge
+    gauge("ingest_stream_last_seq").set(state.last_seq)
+    gauge("ingest_lag_messages").set(unread)
+    gauge("ingest_retention_headroom_messages").set(position - state.first_seq)
+    gauge("ingest_retention_headroom_seconds").set(left_s)
+    if unread and left_s < ALARM_S:
+        log.error(
+            "unread_data_will_be_dropped",
+            lane=lane.name,
+            path=lane.path,
+            in_s=round(left_s),
+            unread=unread,
+            advice="mend the sink, or enlarge the stream: stream.max_bytes, ingest init --update",
+        )
+
+
+def _fill(state: StreamState, rate: float) -> StreamFill:
+    return StreamFill(
+        first_seq=state.first_seq,
+        last_seq=state.last_seq,
+        messages=state.messages,
+        bytes=state.bytes,
+        max_age_s=state.max_age_s,
+        max_bytes=state.max_bytes,
+        max_messages=state.max_messages,
+        discards_old=state.discards_old,
+        rate=rate,
+    )

@@ -28,6 +28,8 @@ class StreamState:
     bytes: int
     max_age_s: float
     max_bytes: int
+    max_messages: int
+    discards_old: bool
     deleted: int
 
 
@@ -58,6 +60,8 @@ async def stream_state(link: NatsLink, stream: str) -> StreamState:
         bytes=state["bytes"],
         max_age_s=config["max_age"] / 1e9,
         max_bytes=config["max_bytes"],
+        max_messages=config.get("max_msgs", -1),
+        discards_old=config.get("discard", "old") == "old",
         deleted=state.get("num_deleted", 0),
     )
 
