@@ -67,8 +67,11 @@ async def stream_state(link: NatsLink, stream: str) -> StreamState:
 
 
 async def message_at(link: NatsLink, stream: str, sequence: int) -> StoredMessage | None:
-    """The message of exactly that sequence, or None when the stream does not hold it."""
-    return await _get(link, stream, {"seq": sequence})
+    """The message of exactly that sequence, or None when the stream does not hold it.
+
+    Sequence 0, before the first message of a stream made anew, is no error.
+    """
+    return await _get(link, stream, {"seq": sequence}) if sequence > 0 else None
 
 
 async def message_from(link: NatsLink, stream: str, sequence: int) -> StoredMessage | None:
