@@ -33,7 +33,7 @@ from ingest.proof.stream_side import StreamSide
 from ingest.ranges import SequenceRange, describe, merge
 from ingest.registry import Registry, RegistryStore
 from ingest.settings import Settings
-from ingest.stream_info import message_at, message_from, stream_state
+from ingest.stream_info import message_at, stream_state
 
 PathName = Literal["hot", "lake"]
 
@@ -111,28 +111,26 @@ class Repair:
     writer: str
     report: RepairReport
 
-    async def follow_history(self, marks: list[Mark], nearest_row: history.NearestRow) -> None:
+    async def follow_history(self, marks: list[Mark], row_of: history.RowOf) -> list[Mark]:
         """Goes on under a new epoch when the stream is not the one that the marks were read from.
 
-        Without this, rows of the old history would pass for rows of the new one.
+        Without this, rows of the old history would pass for rows of the new one. Returns the mark
+        from which the new history goes on, if there is one.
         """
         link, name = self.lane.link, self.lane.name
-        if await history.check(link, name, marks) is not history.Verdict.REWRITTEN:
-            return
+        _, gone = await history.compare(link, name, marks)
+        if gone is None:
+            return []
         if self.report.dry_run:
             raise StreamConfigError(
-                f"the history of {name} was rewritten, which a dry run cannot register"
+                f"the history of {name} was rewritten below sequence {gone.sequence}, which a dry"
+                " run cannot register"
             )
-        upto = max(mark.sequence for mark in marks)
-        first = await history.divergence(link, name, nearest_row, upto)
-        if await message_from(link, name, first) is None:
-            raise StreamConfigError(
-                f"the history of {name} was rewritten at {first}, and nothing was published since:"
-                " the new history gets its name from its first message; run the repair after it"
-            )
-        newest = max(marks, key=self._order)
-        self.registry = await history.new_epoch(link, self.lane.store, newest.epoch, first)
+        known = max(marks, key=self._order).epoch
+        rewrite = await history.follow(link, self.lane.store, known, gone, row_of, _no_wait)
+        self.registry, self.columns = rewrite.registry, Columns(rewrite.registry)
         self.report.new_epoch = self.registry.epoch.id
+        return [Mark(self.registry.epoch.id, rewrite.position - 1, 0)]
 
     async def known(self, candidates: list[Mark]) -> Known:
         """The comparison's range: up to the furthest of the candidates, as far as the stream goes.
@@ -234,6 +232,13 @@ async def _opened(settings: Settings, path: PathName, *, dry_run: bool) -> Async
             lane.close()
     finally:
         await link.close()
+
+
+async def _no_wait() -> None:
+    raise StreamConfigError(
+        "the stream's history was rewritten and nothing was published since: the new history gets"
+        " its name from its first message; run the repair after it"
+    )
 
 
 async def _require_no_writer(leases: Bucket, path: PathName, lane: str) -> None:

@@ -12,7 +12,7 @@ import structlog
 from ingest.batches import Batch
 from ingest.decode import Refused
 from ingest.errors import OutcomeUnknownError, SinkUnavailableError
-from ingest.hot_entry import FORMAT, EntryStore, HotEntry
+from ingest.hot_entry import FORMAT, EntryStore, HotEntry, marks_of
 from ingest.lane import Backoff
 from ingest.marks import Mark
 from ingest.proof.facts import hot_side
@@ -58,8 +58,10 @@ class _HotRepair:
         if not work.report.dry_run:
             found = await self._take_over()
         newest = await self._nearest_row(BEYOND_EVERY_SEQUENCE)
-        await work.follow_history([*_marks(found), *work.current(newest)], self._nearest_row)
-        known = await work.known([work.beginning, *_marks(found), *await self._newest_rows()])
+        read = marks_of(found) if found else []
+        moved = await work.follow_history([*read, *work.current(newest)], self._row_of)
+        rows = await self._newest_rows()
+        known = await work.known([work.beginning, *read, *moved, *rows])
         gaps = Gaps(
             stream=work.stream_side(),
             side=self._side,
@@ -137,10 +139,7 @@ class _HotRepair:
         )
 
     async def _nearest_row(self, sequence: int) -> Mark | None:
-        return await self._work.lane.blocking(lambda: self._sink.nearest_row(sequence))
+        return await self._row_of(sequence, "")
 
-
-def _marks(entry: HotEntry | None) -> list[Mark]:
-    if entry is None:
-        return []
-    return [entry.done, *([entry.pending.last_mark] if entry.pending else [])]
+    async def _row_of(self, sequence: int, epoch: str) -> Mark | None:
+        return await self._work.lane.blocking(lambda: self._sink.nearest_row(sequence, epoch))

@@ -70,8 +70,9 @@ class _LakeRepair:
         in_data = await work.lane.blocking(lambda: newest_in_data(self._table, work.lane.name))
         self._newest = await self._nearest_row(max(in_data.values())) if in_data else None
         marks = [mark for mark in (watermark, last_row) if mark is not None]
-        await work.follow_history([*marks, *work.current(self._newest)], self._nearest_row)
-        known = await work.known([work.beginning, *marks, *self._newest_rows(in_data)])
+        moved = await work.follow_history([*marks, *work.current(self._newest)], self._row_of)
+        rows = self._newest_rows(in_data)
+        known = await work.known([work.beginning, *marks, *moved, *rows])
         gaps = Gaps(
             stream=work.stream_side(),
             side=self._side,
@@ -161,7 +162,10 @@ class _LakeRepair:
             await self._work.lane.dlq.publish(refused, version)
 
     async def _nearest_row(self, sequence: int) -> Mark | None:
-        return await self._work.lane.blocking(lambda: self._sink.nearest_row(sequence))
+        return await self._row_of(sequence, "")
+
+    async def _row_of(self, sequence: int, epoch: str) -> Mark | None:
+        return await self._work.lane.blocking(lambda: self._sink.nearest_row(sequence, epoch))
 
     def _after(self, one: Mark, other: Mark) -> bool:
         ids = [epoch.id for epoch in self._work.registry.record.epochs]

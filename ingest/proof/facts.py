@@ -17,7 +17,7 @@ from ingest.ledger import Ledger, LedgerEntry
 from ingest.marks import Mark
 from ingest.nats_link import NatsLink, connect
 from ingest.proof.iceberg_side import iceberg_side
-from ingest.proof.plan import Known
+from ingest.proof.plan import Known, closed
 from ingest.proof.side import Columns, Side
 from ingest.proof.sql_side import SqlSide
 from ingest.proof.stream_side import StreamSide
@@ -64,8 +64,8 @@ class Facts:
         Raises NothingClosedError, RecordInvalidError.
         """
         mark = self._closed()
-        if upto is not None and upto < mark.sequence:
-            mark = Mark(self.registry.epoch_of(upto).id, upto, 0)
+        if upto is not None:
+            mark = Mark(mark.epoch, min(upto, mark.sequence), 0)
         return Known(self.registry, mark, self.state.first_seq, self.entries)
 
     def _closed(self) -> Mark:
@@ -84,7 +84,7 @@ class Facts:
                     f"a sink of {self.lane} is at epoch {mark.epoch}, which the registry does not"
                     " know: the registry was restored from an older copy"
                 )
-        return min(found, key=lambda mark: (order.index(mark.epoch), mark.sequence))
+        return closed(self.registry, found)
 
 
 @contextlib.asynccontextmanager

@@ -52,7 +52,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Known:
-    """What a plan is made from; ``upto`` is the mark that both sinks have reached."""
+    """What a plan is made from.
+
+    ``upto`` is how far both sinks are: a sequence of the stream as it is now, and the earliest
+    epoch that one of them still stands in (the tails of those before it are closed).
+    """
 
     registry: Registry
     upto: Mark
@@ -152,7 +156,7 @@ def _of_epoch(known: Known, number: int, epoch: Epoch, start: _Start) -> list[Pa
         return []
     end = _end(known, number)
     parts: list[Part] = []
-    last = min(end, known.upto.sequence) if number == upto_number else end
+    last = min(end, known.upto.sequence)
     aged_last = min(last, known.stream_first - 1)
     if first <= aged_last:
         parts += _aged(known, epoch, SequenceRange(first, aged_last))
@@ -160,7 +164,7 @@ def _of_epoch(known: Known, number: int, epoch: Epoch, start: _Start) -> list[Pa
     if held_first <= last:
         whole = SequenceRange(held_first, last)
         parts += [Part(Kind.STREAM, one) for one in by_version(known.registry, epoch, whole)]
-    if number < upto_number:
+    if number < upto_number and last == end:
         tail = SequenceRange(max(first, end + 1), MAX_SEQUENCE)
         version = by_version(known.registry, epoch, tail)[0].version
         note = f"the stream's history was rewritten at {end + 1}"
@@ -232,6 +236,20 @@ def _end(known: Known, number: int) -> int:
     epochs = known.registry.record.epochs
     following = [one.first_seq for one in epochs[number + 1 :]]
     return min(following) - 1 if following else MAX_SEQUENCE
+
+
+def closed(registry: Registry, marks: list[Mark]) -> Mark:
+    """How far all the marks are; see Known.
+
+    A mark of a history that has ended reaches to its end at most. One below the first sequence of
+    its epoch was moved there after a rewrite: the messages in between are of the history before.
+    """
+    known = Known(registry, marks[0], 1, ())
+    numbers = [_number(registry, mark.epoch) for mark in marks]
+    reached = [
+        min(mark.sequence, _end(known, number)) for mark, number in zip(marks, numbers, strict=True)
+    ]
+    return Mark(registry.record.epochs[min(numbers)].id, max(min(reached), 0), 0)
 
 
 def _number(registry: Registry, epoch: str) -> int:

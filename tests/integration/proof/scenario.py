@@ -51,16 +51,21 @@ def provision(lane: TestLane) -> None:
     asyncio.run(init(lane.settings))
 
 
-def store(lane: TestLane, upto: int, *paths: str) -> None:
-    """Runs the paths (both when none is named) until they have stored ``upto``."""
+def store(lane: TestLane, upto: int, *paths: str, leaving: str = "") -> None:
+    """Runs the paths (both when none is named) until they have stored ``upto``.
+
+    With ``leaving`` under another epoch than that one.
+    """
 
     async def work(link: NatsLink) -> None:
-        await asyncio.gather(*(_write(lane, link, path, upto) for path in paths or ("hot", "lake")))
+        await asyncio.gather(
+            *(_write(lane, link, path, (upto, leaving)) for path in paths or ("hot", "lake"))
+        )
 
     lane.run_async(work)
 
 
-async def _write(lane: TestLane, link: NatsLink, path: str, upto: int) -> None:
+async def _write(lane: TestLane, link: NatsLink, path: str, goal: tuple[int, str]) -> None:
     bucket = await open_bucket(link)
     settings = lane.settings
     writer = Lane(
@@ -76,7 +81,7 @@ async def _write(lane: TestLane, link: NatsLink, path: str, upto: int) -> None:
     running = asyncio.create_task((service.hot() if path == "hot" else service.lake()).run())
     try:
         async with asyncio.timeout(STORED_WITHIN_S):
-            while not running.done() and not await _reached(lane, link, path, upto):
+            while not running.done() and not await _reached(lane, link, path, goal):
                 await asyncio.wait({running}, timeout=0.05)
         writer.stopping.ask()
         await running
@@ -85,13 +90,15 @@ async def _write(lane: TestLane, link: NatsLink, path: str, upto: int) -> None:
         writer.close()
 
 
-async def _reached(lane: TestLane, link: NatsLink, path: str, upto: int) -> bool:
+async def _reached(lane: TestLane, link: NatsLink, path: str, goal: tuple[int, str]) -> bool:
+    upto, leaving = goal
     if path == "hot":
         entry = await EntryStore(await open_bucket(link), lane.stream, "test").peek()
-        return entry is not None and entry.done.sequence >= upto
-    sink = lane.sink()
-    mark = sink.watermark(await asyncio.to_thread(sink.load))
-    return mark is not None and mark.sequence >= upto
+        mark = entry.done if entry is not None else None
+    else:
+        sink = lane.sink()
+        mark = sink.watermark(await asyncio.to_thread(sink.load))
+    return mark is not None and mark.sequence >= upto and mark.epoch != leaving
 
 
 def proof(lane: TestLane, **options: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ingest.ledger import FORMAT, LedgerEntry, SinkSum
 from ingest.marks import Mark
-from ingest.proof.plan import SPAN, Kind, Known, Part, make_plan
+from ingest.proof.plan import SPAN, Kind, Known, Part, closed, make_plan
 from ingest.ranges import SequenceRange
 from ingest.registry import Epoch, Loss, Registry, RegistryRecord, Version
 
@@ -168,3 +168,18 @@ def test_parts_cover_the_range_once(upto: int, proven: int, stream_first: int) -
         assert kind == str(Kind.AGED_OUT) or end - start < SPAN
         first = end + 1
     assert first == max(upto, proven) + 1
+
+
+def test_both_sinks_must_have_gone_over() -> None:
+    """A mark of an ended history reaches to its end; the lesser of both closes the range."""
+    known = registry((("a", 1), ("b", 201)))
+
+    assert closed(known, [Mark("a", 250, 1), Mark("b", 300, 1)]) == Mark("a", 200, 0)
+    assert closed(known, [Mark("b", 280, 1), Mark("b", 300, 1)]) == Mark("b", 280, 0)
+    # Moved back after a rewrite, to what its sink holds of the history before.
+    moved = closed(known, [Mark("b", 180, 1), Mark("b", 300, 1)])
+    assert moved == Mark("b", 180, 0)
+    parts = make_plan(Known(known, moved, 1, ()), full=False)
+    assert told(parts) == [("stream", "a", 1, 180)]
+    made_anew = registry((("a", 1), ("b", 1)))
+    assert closed(made_anew, [Mark("a", 300, 1), Mark("b", 40, 1)]).sequence == 0
