@@ -13,7 +13,6 @@ from ingest.commands.options import (
     contract_option,
     output_option,
     print_json,
-    print_table,
     settings_for,
 )
 from ingest.errors import EXIT_FAILED, EXIT_OK
@@ -109,13 +108,19 @@ class Bar:
 
 
 def _print(report: Report) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
     from ingest.proof.report import COLUMNS
 
-    rows = [
-        [claim.name, *(claim.values.get(side, "") for side in COLUMNS), _word(holds=claim.holds)]
-        for claim in report.claims()
-    ]
-    print_table(f"Proof of {report.lane}", ["claim", *COLUMNS, "verdict"], rows)
+    table = Table(title=f"Proof of {report.lane}", title_justify="left", box=box.SIMPLE)
+    for column in ("claim", *COLUMNS, "verdict"):
+        table.add_column(column, no_wrap=True)
+    for claim in report.claims():
+        cells = [_short(claim.name, claim.values.get(side, "")) for side in COLUMNS]
+        table.add_row(claim.name, *cells, "equal" if claim.holds else "DIFFERS")
+    Console(highlight=False).print(table)
     if report.manifest is not None:
         found = report.manifest
         stored = ", ".join(f"{side} {rows:,}" for side, rows in found.stored.items())
@@ -132,5 +137,6 @@ def _print(report: Report) -> None:
     click.echo(report.verdict())
 
 
-def _word(*, holds: bool) -> str:
-    return "equal" if holds else "DIFFERS"
+def _short(claim: str, value: str) -> str:
+    """A fingerprint by its first digits: the verdict and the JSON have all of them."""
+    return f"{value[:8]}…" if claim == "fingerprint" and value else value

@@ -60,8 +60,9 @@ class Comparison:
     async def _with_stream(self, part: Part) -> PartResult:
         segment = await self._bounded(part.segment)
         result = PartResult(Part(part.kind, segment, part.entry, part.note))
-        hot, lake = await self._sink_sums(segment, result)
-        wanted, letters = await self._read(segment, result)
+        (hot, lake), (wanted, letters) = await asyncio.gather(
+            self._sink_sums(segment, result), self._read(segment, result)
+        )
         result.reference = total(wanted)
         for side, sums in ((self._facts.hot, hot), (self._facts.lake, lake)):
             if sums != wanted:

@@ -68,7 +68,11 @@ class Report:
         return whole
 
     def claims(self) -> list[Claim]:
-        """The claims in the order of the report."""
+        """The claims in the order of the report.
+
+        ``with rows`` counts messages, ``distinct rows`` pairs (_seq, _idx), ``first`` and ``last``
+        sequences with rows; ``by minute`` are all rows of the minutes that the range touches.
+        """
         vouched = [one for one in self.results if one.part.vouched]
         held = [one for one in vouched if one.part.kind is Kind.STREAM]
         messages = sum(one.messages for one in vouched)
@@ -85,11 +89,11 @@ class Report:
             ),
         ]
         for name, attribute, needs in (
-            ("messages with rows", "messages", held),
+            ("with rows", "messages", held),
             ("rows", "rows", vouched),
-            ("distinct (_seq, _idx)", "pairs", held),
-            ("first sequence", "first", held),
-            ("last sequence", "last", held),
+            ("distinct rows", "pairs", held),
+            ("first", "first", held),
+            ("last", "last", held),
             ("fingerprint", "fingerprint", vouched),
         ):
             claims.append(_sink_claim(name, attribute, needs))
@@ -147,8 +151,8 @@ class Report:
         holds = not self._any(ROLLUP)
         return [
             Claim(
-                "rows of the minutes touched",
-                {HOT: _number(rows), ROLLUP: f"{minutes:,} minutes {'equal' if holds else ''}"},
+                "by minute",
+                {HOT: _number(rows), ROLLUP: f"{minutes:,} min"},
                 holds=holds,
             )
         ]

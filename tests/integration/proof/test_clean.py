@@ -20,7 +20,7 @@ def test_a_lane_in_order_is_proven(stored: TestLane) -> None:
     assert report["readers"]["iceberg"] == "clickhouse icebergS3"
     claims = {claim["name"]: claim["values"] for claim in report["claims"]}
     assert claims["refused"] == {"stream": "3", "dlq": "3"}
-    assert claims["last sequence"] == dict.fromkeys(("stream", "clickhouse", "iceberg"), "300")
+    assert claims["last"] == dict.fromkeys(("stream", "clickhouse", "iceberg"), "300")
 
 
 def test_the_command_tells_the_verdict_by_its_exit_code(
