@@ -108,13 +108,14 @@ class Bar:
 
 
 def _print(report: Report) -> None:
-    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     from ingest.proof.report import COLUMNS
 
-    table = Table(title=f"Proof of {report.lane}", title_justify="left", box=box.SIMPLE)
+    table = Table(
+        title=f"Proof of {report.lane}", title_justify="left", box=None, padding=(0, 2, 0, 0)
+    )
     for column in ("claim", *COLUMNS, "verdict"):
         table.add_column(column, no_wrap=True)
     for claim in report.claims():
