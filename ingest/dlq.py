@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 STREAM = "DLQ"
 SUBJECT_PREFIX = "dlq"
 WINDOW = 2_000
+RETRY_S = 0.2
 WINDOW_BYTES = 16 << 20
 HEADER_REASON = "Ingest-Reason"
 HEADER_DETAIL = "Ingest-Detail"

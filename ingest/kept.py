@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from nats.js.api import KeyValueConfig, StorageType
@@ -53,15 +52,14 @@ class Bucket:
         """Replaces the record of ``revision`` (0: there must be none); returns the new revision.
 
         ``value`` must differ from every value that another process may write. A write without
-        an answer is never assumed: the record is read back until its fate is known, so the only
-        failure is ConflictError, however long NATS is away.
+        an answer is never assumed: the record is read back until its fate is known, however long
+        NATS is away. Raises ConflictError, or DrainTimeoutError when the process has to stop.
         """
         while True:
             try:
                 return await self._link.available(lambda: self._write(key, value, revision))
             except StreamUnavailableError:
-                await self._link.wait_connected()
-                await asyncio.sleep(RETRY_S)
+                await self._link.pause(RETRY_S)
             except KeyWrongLastSequenceError as error:
                 found = await self._read_patiently(key)
                 if found is not None and found.value == value and found.revision > revision:
@@ -82,8 +80,7 @@ class Bucket:
             try:
                 return await self.read(key)
             except StreamUnavailableError:
-                await self._link.wait_connected()
-                await asyncio.sleep(RETRY_S)
+                await self._link.pause(RETRY_S)
 
 
 async def open_bucket(link: NatsLink, name: str = BUCKET) -> Bucket:

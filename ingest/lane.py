@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
@@ -23,14 +23,11 @@ from ingest.ranges import SequenceRange
 from ingest.reader import ReaderInterruptedError
 from ingest.registry import Epoch, Loss, Registry, RegistryStore, Version
 from ingest.settings import Settings
+from ingest.stopping import DrainTimeoutError, Stopping
 
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
-
-
-class DrainTimeoutError(IngestError):
-    """A sink was away while the process was asked to stop; the range stays on record."""
 
 
 @dataclass(frozen=True)
@@ -41,27 +38,6 @@ class Piece:
     decoded: Decoded
     epoch: Epoch
     version: Version
-
-
-@dataclass
-class Stopping:
-    """Asked to stop: ``soon`` drains; after ``grace_s`` an absent sink is not waited for."""
-
-    grace_s: float = 20.0
-    soon: asyncio.Event = field(default_factory=asyncio.Event)
-    _since: float = 0.0
-
-    def ask(self) -> None:
-        """Asks to drain."""
-        if not self.soon.is_set():
-            self._since = asyncio.get_running_loop().time()
-            self.soon.set()
-
-    @property
-    def overdue(self) -> bool:
-        """Whether the grace is over."""
-        now = asyncio.get_running_loop().time()
-        return self.soon.is_set() and now - self._since > self.grace_s
 
 
 class Lane:
@@ -88,6 +64,7 @@ class Lane:
         self.path = path
         self.dlq = DeadLetterQueue(link, store.lane)
         self.stopping = stopping or Stopping()
+        link.stopping = self.stopping
         self._accept_loss = accept_loss
         self._decoders: dict[int, Decoder] = {}
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix=f"{path}-decode")
@@ -142,7 +119,11 @@ class Lane:
                 log.warning("waiting_for_sink", path=self.path, step=what, problem=str(error))
                 await self.pause(pause, error)
 
-    async def pause(self, pause: Backoff, error: IngestError) -> None:
+    async def still_wanted(self) -> None:
+        """Raises DrainTimeoutError when the grace of a stop is over."""
+        self.stopping.require_time(f"{self.name}/{self.path}")
+
+    async def pause(self, pause: Backoff, error: Exception) -> None:
         """Waits before the next try unless there is no time left for one."""
         if self.stopping.overdue:
             raise DrainTimeoutError(
@@ -158,7 +139,9 @@ class Lane:
         epoch = registry.epoch_of(lost.first)
         on_record = Loss(self.path, epoch.id, lost.first, lost.last)
         if any(
-            loss.path == self.path and loss.first <= lost.first and lost.last <= loss.last
+            (loss.path, loss.epoch) == (self.path, epoch.id)
+            and loss.first <= lost.first
+            and lost.last <= loss.last
             for loss in registry.record.losses
         ):
             return
@@ -210,4 +193,12 @@ def mark_of(messages: Messages, epoch: str) -> Mark:
     return Mark(epoch, int(messages.sequences[-1]), int(messages.stored_at_ns[-1]) // 1000)
 
 
-__all__ = ["Backoff", "DrainTimeoutError", "Lane", "Piece", "SinkUnavailableError", "mark_of"]
+__all__ = [
+    "Backoff",
+    "DrainTimeoutError",
+    "Lane",
+    "Piece",
+    "SinkUnavailableError",
+    "Stopping",
+    "mark_of",
+]

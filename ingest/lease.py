@@ -45,6 +45,9 @@ class Lease:
             yield True
         finally:
             renewing.cancel()
+            await asyncio.wait({renewing})
+            if not renewing.cancelled() and (problem := renewing.exception()) is not None:
+                log.warning("lease_not_renewed", lease=self._key, problem=str(problem))
             with contextlib.suppress(StreamUnavailableError, asyncio.CancelledError):
                 await self._give_back()
 

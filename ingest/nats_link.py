@@ -16,6 +16,7 @@ from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavaila
 
 from ingest.errors import SettingsError, StreamUnavailableError
 from ingest.settings import NatsSettings
+from ingest.stopping import Stopping
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,7 @@ class NatsLink:
         self.request_timeout_s = request_timeout_s
         self.interruptions = 0
         self.interrupted = asyncio.Event()
+        self.stopping: Stopping | None = None
 
     @property
     def connected(self) -> bool:
@@ -91,12 +93,26 @@ class NatsLink:
     async def wait_connected(self) -> None:
         """Returns once the connection is up; nats-py reconnects without end.
 
-        Raises SettingsError when the server closed the connection for good (credentials gone).
+        Raises SettingsError when the server closed the connection for good (credentials gone),
+        DrainTimeoutError when the process was asked to stop and its grace is over.
         """
         while not self.connected:
+            if self.stopping is not None:
+                self.stopping.require_time("this process")
             if self.client.is_closed:
                 raise SettingsError(f"NATS closed the connection: {self.client.last_error!r}")
             await asyncio.sleep(0.05)
+
+    async def pause(self, seconds: float) -> None:
+        """Waits for the connection and then ``seconds``, before something is tried again.
+
+        Raises as ``wait_connected``; a server that is connected and silent is not waited for
+        beyond the grace either.
+        """
+        await self.wait_connected()
+        if self.stopping is not None:
+            self.stopping.require_time("this process")
+        await asyncio.sleep(seconds)
 
     async def close(self) -> None:
         """Closes the connection; harmless when it is closed already."""

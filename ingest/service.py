@@ -98,7 +98,7 @@ class Service:
 
 async def run(settings: Settings, path: Path, *, accept_loss: bool = False) -> int:
     """Runs the writer until it has drained; returns the process's exit code."""
-    stopping = Stopping()
+    stopping = Stopping(settings.writer.drain_grace_s)
     _on_signals(stopping, path)
     try:
         async with _service(settings, path, stopping, accept_loss=accept_loss) as service:

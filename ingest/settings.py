@@ -137,6 +137,9 @@ class WriterSettings(Section):
     )
     buffer_max_bytes: Count = Field(128 << 20, description="Bytes read ahead of the decoder")
     backoff_max_s: Positive = Field(15.0, description="Longest pause between tries")
+    drain_grace_s: Positive = Field(
+        20.0, description="After SIGTERM a server that is away is waited for this long"
+    )
 
 
 class HttpSettings(Section):
