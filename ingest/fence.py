@@ -26,18 +26,18 @@ class Fence:
     """One writer's hold on ``<key>``."""
 
     def __init__(self, bucket: Bucket, key: str, writer: str) -> None:
-        self._bucket = bucket
+        self.bucket = bucket
         self._key = key
         self._writer = writer
         self._revision = 0
 
     async def take_over(self) -> int:
         """Becomes the writer; returns the new number. Raises FencedError on a race."""
-        kept = await self._bucket.read(self._key)
+        kept = await self.bucket.read(self._key)
         number = (_decode(kept.value, self._key).number if kept else 0) + 1
         record = msgspec.json.encode(FenceRecord(FORMAT, self._writer, number))
         try:
-            self._revision = await self._bucket.compare_and_set(
+            self._revision = await self.bucket.compare_and_set(
                 self._key, record, kept.revision if kept else 0
             )
         except ConflictError as error:
@@ -46,7 +46,7 @@ class Fence:
 
     async def confirm(self) -> None:
         """Raises FencedError when another writer took over since."""
-        kept = await self._bucket.read(self._key)
+        kept = await self.bucket.read(self._key)
         if kept is None or kept.revision != self._revision:
             raise self._fenced()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import structlog
@@ -72,13 +71,17 @@ class HotWriter:
 
     async def _open(self) -> None:
         """Opens the reader at the position, after proof that lane and history are as they were."""
+        interruptions = self._lane.link.interruptions
         await self._entries.confirm()
         extra = [self._last_read] if self._last_read else []
         if await self._take_over.follow_history(extra):
             self._last_read = None
             self._inserter.forget()
         self._registry = await self._lane.store.read()
+        self._lane.metrics.watermark("clickhouse", self._entries.entry.done.sequence)
         await self._reader.open(self._position())
+        if self._lane.link.interruptions != interruptions:
+            raise ReaderInterruptedError("the connection was lost while opening")
         self._lane.metrics.event("ingest_reader_openings").inc()
 
     def _position(self) -> int:
@@ -130,7 +133,7 @@ class HotWriter:
                 await step()  # type: ignore[misc]
             except (StreamUnavailableError, ReaderInterruptedError) as error:
                 log.warning("start_waiting", lane=self._lane.name, problem=str(error))
-                await asyncio.sleep(pause.next())
+                await self._lane.pause(pause, error)
                 await self._lane.link.wait_connected()
             else:
                 return

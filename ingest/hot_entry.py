@@ -52,6 +52,11 @@ class HotEntry(msgspec.Struct, frozen=True):
     fence: int
 
 
+def marks_of(entry: HotEntry) -> list[Mark]:
+    """The messages that the entry says were read."""
+    return [entry.done, *([entry.pending.last_mark] if entry.pending else [])]
+
+
 class EntryStore:
     """Reads and moves the entry of one lane on behalf of one writer."""
 
@@ -71,8 +76,7 @@ class EntryStore:
 
     async def peek(self) -> HotEntry | None:
         """The entry as it stands, whoever wrote it; None when there is none."""
-        kept = await self._bucket.read(self._key)
-        return None if kept is None else _decode(kept.value, self._key)
+        return await peek_entry(self._bucket, self._lane)
 
     async def take_over(self, start: Mark) -> HotEntry:
         """Becomes the lane's writer: changes writer and fence only, or makes the first entry.
@@ -118,6 +122,12 @@ class EntryStore:
             f"another writer took over hot.{self._lane}, or the key-value bucket was restored;"
             " this writer stops without writing"
         )
+
+
+async def peek_entry(bucket: Bucket, lane: str) -> HotEntry | None:
+    """The hot entry of a lane as it stands; None when there is none."""
+    kept = await bucket.read(f"hot.{lane}")
+    return None if kept is None else _decode(kept.value, f"hot.{lane}")
 
 
 def _decode(value: bytes, key: str) -> HotEntry:

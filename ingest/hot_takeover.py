@@ -18,7 +18,7 @@ from ingest import history
 from ingest.batches import Batch, cut
 from ingest.errors import SinkBehindRecordError
 from ingest.fault_points import FaultPoint, reach
-from ingest.hot_entry import EntryStore, HotEntry, Pending
+from ingest.hot_entry import EntryStore, HotEntry, Pending, marks_of
 from ingest.hot_insert import HotInserter
 from ingest.lane import Lane
 from ingest.marks import Mark
@@ -62,6 +62,8 @@ class HotTakeOver:
         self._made_entry |= await self._entries.peek() is None
         entry = await self._entries.take_over(Mark(first.id, first.first_seq - 1, 0))
         fenced_at = time.monotonic()
+        for mark in marks_of(entry):
+            history.require_known(registry, mark.epoch)
         await self._compare_with_sink(entry)
         if entry.pending is None:
             return
@@ -69,7 +71,7 @@ class HotTakeOver:
         in_doubt_until = fenced_at + self._lane.settings.hot.insert_deadline_s
         if await self._inserter.landed(entry.pending, in_doubt_until):
             await self._move_pending_to_done(entry)
-        elif await self._verdict(entry) is not history.Verdict.REWRITTEN:
+        elif (await self._compare(entry, []))[1] is None:
             await self._insert_again(entry, entry.pending)
 
     async def follow_history(self, extra: list[Mark]) -> bool:
@@ -77,8 +79,8 @@ class HotTakeOver:
 
         ``extra`` are messages read and not yet on record. True when the history was rewritten.
         """
-        verdict = await self._verdict(self._entries.entry, extra)
-        if verdict is not history.Verdict.REWRITTEN:
+        verdict, gone = await self._compare(self._entries.entry, extra)
+        if gone is None:
             if verdict is history.Verdict.UNPROVEN:
                 log.warning("history_unproven", lane=self._lane.name)
             return False
@@ -86,19 +88,25 @@ class HotTakeOver:
         entry = self._entries.entry
         if entry.pending is not None:
             entry = await self._give_up_pending(entry, entry.pending)
-        upto = max([entry.done.sequence, *(mark.sequence for mark in extra)])
-        first = await history.divergence(self._lane.link, self._lane.name, self._nearest_row, upto)
-        await history.new_epoch(self._lane.link, self._lane.store, entry.done.epoch, first)
-        await self._go_back(entry, first)
+        rewrite = await history.follow(
+            self._lane.link,
+            self._lane.store,
+            entry.done.epoch,
+            gone,
+            self._row_of,
+            self._lane.still_wanted,
+        )
+        await self._go_back(entry, rewrite)
         return True
 
-    async def _go_back(self, entry: HotEntry, first: int) -> None:
-        """Moves done to just before ``first`` under the newest epoch."""
-        registry = await self._lane.store.read()
-        assert registry is not None
-        before = await message_at(self._lane.link, self._lane.name, first - 1)
-        done = Mark(registry.epoch.id, first - 1, before.stored_at_ns // 1000 if before else 0)
-        row = await self._nearest_row(first - 1)
+    async def _go_back(self, entry: HotEntry, rewrite: history.Rewrite) -> None:
+        """Moves done to just before the position under the newest epoch."""
+        last = rewrite.position - 1
+        before = await message_at(self._lane.link, self._lane.name, last)
+        stored_at = before.stored_at_ns // 1000 if before else 0
+        done = Mark(rewrite.registry.epoch.id, last, stored_at)
+        await self._require_nothing_above(done)
+        row = await self._nearest_row(last)
         await self._entries.move(msgspec.structs.replace(entry, done=done, row=row, pending=None))
 
     async def _compare_with_sink(self, entry: HotEntry) -> None:
@@ -120,8 +128,13 @@ class HotTakeOver:
                 f"{self._sink.table} lacks sequence {newest.sequence} of {self._lane.name},"
                 f" stored before and on record; it was restored or emptied; {ADVICE}"
             )
-        top = entry.pending.last_mark if entry.pending else entry.done
-        beyond = await patiently(lambda: self._sink.newest_above(top), "look beyond the record")
+        await self._require_nothing_above(entry.pending.last_mark if entry.pending else entry.done)
+
+    async def _require_nothing_above(self, top: Mark) -> None:
+        """No row of the mark's epoch lies beyond it, or the entry was restored."""
+        beyond = await self._lane.patiently(
+            lambda: self._sink.newest_above(top), "look beyond the record"
+        )
         if beyond is not None:
             raise SinkBehindRecordError(
                 f"{self._sink.table} holds sequence {beyond} of {self._lane.name}, but the entry"
@@ -134,11 +147,10 @@ class HotTakeOver:
         stored_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=row.stored_at_us)
         return bool(days) and datetime.now(UTC) - stored_at > timedelta(days=days)
 
-    async def _verdict(self, entry: HotEntry, extra: list[Mark] | None = None) -> history.Verdict:
-        marks = [entry.done, *(extra or [])]
-        if entry.pending is not None:
-            marks.append(entry.pending.last_mark)
-        return await history.check(self._lane.link, self._lane.name, marks)
+    async def _compare(
+        self, entry: HotEntry, extra: list[Mark]
+    ) -> tuple[history.Verdict, Mark | None]:
+        return await history.compare(self._lane.link, self._lane.name, [*marks_of(entry), *extra])
 
     async def _give_up_pending(self, entry: HotEntry, pending: Pending) -> HotEntry:
         """After a rewrite: the pending range either landed, or can never land any more."""
@@ -176,6 +188,8 @@ class HotTakeOver:
         if not runs:
             return None
         messages = _joined(runs, pending.range)
+        if not len(messages):
+            return None
         version = registry.version(pending.version)
         epoch = next(e for e in registry.record.epochs if e.id == pending.last_mark.epoch)
         decoded = await self._lane.decode(messages, epoch, version)
@@ -209,8 +223,11 @@ class HotTakeOver:
         return await message_from(self._lane.link, self._lane.name, position) is None
 
     async def _nearest_row(self, sequence: int) -> Mark | None:
+        return await self._row_of(sequence, "")
+
+    async def _row_of(self, sequence: int, epoch: str) -> Mark | None:
         return await self._lane.patiently(
-            lambda: self._sink.nearest_row(sequence), "look for a row"
+            lambda: self._sink.nearest_row(sequence, epoch), "look for a row"
         )
 
 

@@ -97,6 +97,8 @@ class LakeWriter:
             self._last_read = None
             self._position = self._take_over.position
         self._registry = await self._lane.store.read()
+        mark = self._committer.watermark
+        self._lane.metrics.watermark("iceberg", mark.sequence if mark else self._position - 1)
         await self._reader.open(self._position)
         if self._lane.link.interruptions != interruptions:
             raise ReaderInterruptedError("the connection was lost while opening")

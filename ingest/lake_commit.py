@@ -20,6 +20,7 @@ from pyiceberg.table import Table
 from ingest.errors import FencedError, IngestError, OutcomeUnknownError, Transient
 from ingest.fault_points import FaultPoint, reach
 from ingest.fence import Fence
+from ingest.lake_agreement import compare_with_base
 from ingest.lane import Backoff, Lane
 from ingest.marks import Mark
 from ingest.sinks.iceberg import CommitConflictError, IcebergSink, Uploaded
@@ -51,12 +52,14 @@ class LakeCommitter:
         self._fence = fence
         self._writer = writer
         self._table: Table | None = None
+        self._base: int | None = None
         self._task: asyncio.Task[None] | None = None
         self.watermark: Mark | None = None
 
     def start_from(self, table: Table) -> None:
         """Takes the table as base and its watermark as the expected one."""
         self._table = table
+        self._base = _current(table)
         self.watermark = self._sink.watermark(table)
 
     async def begin(self, spooled: Spooled) -> None:
@@ -102,6 +105,7 @@ class LakeCommitter:
         table = self._table
         assert table is not None
         self._require_expected(table)
+        await compare_with_base(self._lane, self._sink, table, self._base)
         uploaded = await self._upload(table, attempt)
         staged = await self._lane.blocking(
             lambda: self._sink.stage(
@@ -127,6 +131,7 @@ class LakeCommitter:
             self._lane.metrics.event("ingest_commit_unknown").inc()
             raise
         self._time("ok", started)
+        self._base = staged.snapshot_id
         await self._reload()
         return True
 
@@ -150,12 +155,17 @@ class LakeCommitter:
         """Whether the table holds this commit, by snapshot id or by the lane's commit id."""
         table = self._table
         assert table is not None
-        if attempt.snapshot_ids & {snapshot.snapshot_id for snapshot in table.snapshots()}:
+        own = attempt.snapshot_ids & {snapshot.snapshot_id for snapshot in table.snapshots()}
+        if own:
+            self._base = next(iter(own))
             return True
-        return (
+        landed = (
             self._sink.watermark(table) == attempt.spooled.last
             and self._sink.commit_id(table) == attempt.commit_id
         )
+        if landed:
+            self._base = _current(table)
+        return landed
 
     def _require_expected(self, table: Table) -> None:
         found = self._sink.watermark(table)
@@ -192,3 +202,8 @@ class LakeCommitter:
             commit_ms=round((time.monotonic() - started) * 1000),
             age_ms=round(age_s * 1000),
         )
+
+
+def _current(table: Table) -> int | None:
+    snapshot = table.current_snapshot()
+    return snapshot.snapshot_id if snapshot else None

@@ -97,13 +97,15 @@ class ClickHouseSink:
         )
         return int(found) or None
 
-    def nearest_row(self, sequence: int) -> Mark | None:
-        """The lane's row with the largest sequence at or below ``sequence``."""
+    def nearest_row(self, sequence: int, epoch: str = "") -> Mark | None:
+        """The lane's row with the largest sequence up to ``sequence``, of any epoch or one."""
         found = self._rows(
             f"SELECT _epoch, _seq, toUnixTimestamp64Micro(_stored_at) FROM {self.table}"
             " WHERE _lane = {lane:String} AND _seq <= {sequence:UInt64}"
+            " AND (_epoch = {epoch:String} OR {epoch:String} = '')"
             " ORDER BY _seq DESC, _stored_at DESC LIMIT 1",
             sequence=sequence,
+            epoch=epoch,
         )
         return Mark(found[0][0], int(found[0][1]), int(found[0][2])) if found else None
 

@@ -14,6 +14,7 @@ import uuid
 from dataclasses import dataclass
 
 import pyarrow as pa
+from pydantic import ValidationError as PydanticError
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, RESTError, ValidationError
 from pyiceberg.io.pyarrow import _dataframe_to_data_files
@@ -74,7 +75,8 @@ class IcebergSink:
             raise SchemaMismatchError(
                 f"the catalog has no table {'.'.join(self.table_name)}; run `ingest init` first"
             ) from error
-        except FAILURES as error:
+        except (*FAILURES, PydanticError) as error:
+            # The second is an answer that is no table: a page of a proxy, say.
             raise unavailable(error) from error
 
     def watermark(self, table: Table) -> Mark | None:
@@ -172,21 +174,22 @@ class IcebergSink:
                 f"the commit's outcome is unknown: {type(error).__name__}: {error}"
             ) from error
 
-    def nearest_row(self, sequence: int) -> Mark | None:
-        """The lane's row with the largest sequence at or below ``sequence``."""
+    def nearest_row(self, sequence: int, epoch: str = "") -> Mark | None:
+        """The lane's row with the largest sequence up to ``sequence``, of any epoch or one."""
         table = self.load()
         window = 10_000
         while True:
             floor = max(sequence - window, 0)
-            found = self._rows_between(table, floor, sequence)
+            found = self._rows_between(table, floor, sequence, epoch)
             if found is not None or floor == 0:
                 return found
             window *= 32
 
-    def _rows_between(self, table: Table, above: int, upto: int) -> Mark | None:
+    def _rows_between(self, table: Table, above: int, upto: int, epoch: str) -> Mark | None:
+        wanted = f"_lane = '{self._lane}' and _seq > {above} and _seq <= {upto}"
         try:
             rows = table.scan(
-                row_filter=f"_lane = '{self._lane}' and _seq > {above} and _seq <= {upto}",
+                row_filter=f"{wanted} and _epoch = '{epoch}'" if epoch else wanted,
                 selected_fields=("_epoch", "_seq", "_stored_at"),
             ).to_arrow()
         except FAILURES as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from clickhouse_connect.driver.client import Client
 
 from devstack.supervisor import Devstack
 from ingest.clickhouse_client import connect
@@ -161,7 +162,7 @@ def test_a_wrong_password_is_a_settings_error(lane: TestLane) -> None:
     assert "IOT_CLICKHOUSE__URL" in problem
 
 
-def _admin(lane: TestLane):
+def _admin(lane: TestLane) -> Client:
     settings = lane.settings.clickhouse
     return connect(
         settings.model_copy(update={"url": type(settings.url)(lane.stack.clickhouse_url("admin"))}),
