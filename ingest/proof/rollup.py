@@ -21,7 +21,7 @@ MOST_GROUPS = 8
 MOST_SEQUENCES = 10_000
 MINUTE_US = 60_000_000
 TRIES = 4
-"""A row stored between the two queries makes them differ once, not always."""
+"""A part that comes between the looks of one statement makes them differ once, not always."""
 EXACT = ("count", "min", "max", "last")
 RELATIVE = 1e-9
 """Sums of the same floats in another order differ in the last digits."""
@@ -111,20 +111,28 @@ class RollupCheck:
     def _both(
         self, query: str, parameters: dict[str, Any], bounds: tuple[int, int]
     ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-        """The query over the view, and over the same aggregate computed from the rows."""
+        """The query over the view, and over the same aggregate computed from the rows.
+
+        Both in one statement, so that both see the same parts while a writer adds some. The
+        condition on ``_seq``, which no projection holds, makes ClickHouse read the rows.
+        """
         time = quoted(self._contract.time_column)
         rows = (
-            f"{self._table} WHERE {time} >= fromUnixTimestamp64Micro({bounds[0]}, 'UTC')"
+            f"{self._table} WHERE _seq >= 0"
+            f" AND {time} >= fromUnixTimestamp64Micro({bounds[0]}, 'UTC')"
             f" AND {time} < fromUnixTimestamp64Micro({bounds[1] + MINUTE_US}, 'UTC')"
         )
         recomputed = f"({rollup_query(self._contract, self._rollup, rows)})"
-        return (
-            self._side.query(query.replace("{of}", self._view), parameters),
-            self._side.query(
-                query.replace("{of}", recomputed) + " SETTINGS optimize_use_projections = 0",
-                parameters,
+        sides = (self._view, recomputed)
+        found = self._side.query(
+            " UNION ALL ".join(
+                f"SELECT {number} AS __side, * FROM ({query.replace('{of}', source)})"
+                for number, source in enumerate(sides)
             ),
+            parameters,
         )
+        view, table = ([row[1:] for row in found if row[0] == number] for number in (0, 1))
+        return view, table
 
     def _groups(self, minute: int, epoch: str) -> list[Finding]:
         """A finding for each group of the minute that differs, naming its sequences."""
