@@ -75,9 +75,12 @@ class DeadLetterQueue:
             await self._link.wait_connected()
             try:
                 waiting = await self._publish_all(waiting)
+                problem = f"{len(waiting)} publishes were not acknowledged"
             except StreamUnavailableError as error:
-                log.warning("dlq_waiting", lane=self._lane, problem=str(error))
-                await asyncio.sleep(0.2)
+                problem = str(error)
+            if waiting:
+                log.warning("dlq_waiting", lane=self._lane, problem=problem)
+                await self._link.pause(RETRY_S)
         reach(FaultPoint.DLQ_AFTER_PUBLISH)
 
     async def _publish_all(self, letters: list[DeadLetter]) -> list[DeadLetter]:
