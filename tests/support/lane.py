@@ -21,6 +21,7 @@ from ingest.contract import Contract, load_contract
 from ingest.hot_entry import EntryStore, HotEntry
 from ingest.kept import open_bucket
 from ingest.nats_link import NatsLink, connect
+from ingest.provision import init
 from ingest.settings import Settings, load_settings
 from ingest.sinks.iceberg import IcebergSink
 from ingest.stream_info import StreamState, stream_state
@@ -166,8 +167,8 @@ class TestLane:
         return done
 
     def init(self) -> None:
-        """Makes stream, buckets and tables."""
-        self.ingest("init")
+        """Makes stream, buckets and tables, as `ingest init` does."""
+        asyncio.run(init(self.settings))
 
     def start(self, path: str, *arguments: str, fault: str = "", **env: str) -> Writer:
         """Starts `ingest run <path>`; ``fault`` arms a fault point."""
