@@ -6,7 +6,8 @@ SHELL := /bin/sh
 
 PY := .venv/bin/python
 BIN := .venv/bin
-SOURCES := ingest simulator devstack demo tests
+# Test processes side by side; each has a platform of its own (about 1 GB of memory).
+WORKERS ?= 2
 
 # Without byte code every short-lived process would compile all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -24,8 +25,8 @@ demo: setup ## The whole pipeline on this machine with 500,000 readings, and the
 	@exec $(PY) -m demo $(ARGS)
 
 .PHONY: test
-test: setup ## Every test, on real servers, without containers
-	@exec $(BIN)/pytest $(ARGS)
+test: setup ## Every test, on real servers, without containers; ARGS="tests/unit" for some
+	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: lint
 lint: setup ## Format, style, types, dependency rules, generated documents
