@@ -40,7 +40,7 @@ max_bytes = {max_bytes}
 dlq_max_bytes = 268435456
 
 [lake]
-commit_max_age_s = 2.0
+commit_max_age_s = 1.0
 
 [http]
 hot_port = 0
