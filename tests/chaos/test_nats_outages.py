@@ -41,6 +41,9 @@ def test_paused_for_longer_than_the_lease(rough_lane: TestLane, rough_stack: Dev
     lane = rough_lane
     lane.init()
     pairs = {path: [lane.start(path), lane.start(path)] for path in ("hot", "lake")}
+    for writers in pairs.values():
+        until(lambda writers=writers: any(w.said("writing") for w in writers), "a writer")
+        until(lambda writers=writers: any(w.said("standby") for w in writers), "a standby")
     with StreamOfReadings(lane, rate=400) as publisher:
         publisher.wait(300)
         rough_stack.signal("nats", signal.SIGSTOP)

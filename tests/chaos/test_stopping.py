@@ -68,9 +68,10 @@ def test_a_second_interrupt_ends_at_once(rough_lane: TestLane, rough_stack: Devs
     lane = rough_lane
     lane.init()
     writer = lane.start("hot")
-    wait_said(writer, "writing")
+    lane.publish(lane.readings(100))
+    lane.wait_hot(100)
     rough_stack.signal("clickhouse", signal.SIGSTOP)
-    lane.publish(lane.readings(500))
+    lane.publish(lane.readings(400, start=100))
     until(lambda: (entry := lane.hot_entry()) and entry.pending, "an insert under way")
     writer.process.send_signal(signal.SIGINT)
     wait_said(writer, "draining")
