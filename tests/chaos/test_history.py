@@ -182,12 +182,19 @@ def test_a_stream_made_anew(lane: TestLane, running: bool, count: int) -> None:
     _publish(lane, OLD)
     writers = [lane.start("hot"), lane.start("lake")]
     _wait(lane, 1_000)
-    if not running:
+    if running:
+        # A writer that looks while there is no stream at all stops with exit 3.
+        for writer in writers:
+            writer.process.send_signal(signal.SIGSTOP)
+    else:
         _drain(*writers)
     make_anew(lane)
     new = range(5_000, 5_000 + count)
     _publish(lane, new)
-    if not running:
+    if running:
+        for writer in writers:
+            writer.process.send_signal(signal.SIGCONT)
+    else:
         writers = [lane.start("hot"), lane.start("lake")]
     wait_values(lane, once(OLD, new))
     _drain(*writers)

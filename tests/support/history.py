@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.support.waiting import until
 def save_stream(lane: TestLane) -> Path:
     """A copy of the lane's files as they are now; NATS is killed and started again for it."""
     lane.stack.kill("nats")
-    copy = lane.folder / "older"
+    copy = lane.folder / f"older-{secrets.token_hex(3)}"
     shutil.copytree(_files(lane), copy)
     lane.stack.start_service("nats")
     return copy
