@@ -30,6 +30,7 @@ class Lease:
         self._writer = writer.encode()
         self._ttl_s = ttl_s
         self._revision = 0
+        self._held = False
 
     @contextlib.asynccontextmanager
     async def held(self, stop: asyncio.Event) -> AsyncIterator[bool]:
@@ -40,10 +41,13 @@ class Lease:
         if not await self._acquire(stop):
             yield False
             return
+        self._held = True
         renewing = asyncio.create_task(self._renew())
         try:
             yield True
         finally:
+            # Not by cancelling alone: an answer that comes at that moment would swallow it.
+            self._held = False
             renewing.cancel()
             await asyncio.wait({renewing})
             if not renewing.cancelled() and (problem := renewing.exception()) is not None:
@@ -68,7 +72,7 @@ class Lease:
         return False
 
     async def _renew(self) -> None:
-        while True:
+        while self._held:
             await asyncio.sleep(self._ttl_s / 3)
             try:
                 self._revision = await self._bucket.compare_and_set(

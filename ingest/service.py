@@ -138,10 +138,10 @@ async def _first_of(writing: Awaitable[None], watching: asyncio.Task[None]) -> N
     """Runs the writer; an alarm of the watcher ends it."""
     task = asyncio.ensure_future(writing)
     done, _ = await asyncio.wait({task, watching}, return_when=asyncio.FIRST_COMPLETED)
-    if task not in done:
+    while not task.done():
+        # More than once: an answer that comes at the moment of a cancellation swallows it.
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait({task}, timeout=1.0)
     for ended in done:
         ended.result()
 

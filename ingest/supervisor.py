@@ -18,7 +18,7 @@ from types import FrameType
 
 import structlog
 
-from ingest.errors import EXIT_OK, EXIT_TERMINAL, EXIT_USAGE
+from ingest.errors import EXIT_FAILED, EXIT_OK, EXIT_TERMINAL, EXIT_USAGE
 from ingest.lane import Backoff
 
 log = structlog.get_logger(__name__)
@@ -40,10 +40,12 @@ class Child:
     not_before: float = 0.0
     backoff: Backoff = field(default_factory=lambda: Backoff(30.0, 0.5))
     ended_with: int | None = None
+    told: bool = False
 
     def start(self) -> None:
         """Starts the process; it is told to drain when the supervisor dies."""
         self.started = time.monotonic()
+        self.told = False
         self.process = subprocess.Popen(self.command, preexec_fn=_die_with_parent())  # noqa: PLW1509
         log.info("started", path=self.path, pid=self.process.pid)
 
@@ -69,9 +71,25 @@ class Child:
         self.not_before = time.monotonic() + pause
         log.warning("starting_again", path=self.path, exit_code=code, pause_s=round(pause, 1))
 
+    def look_while_stopping(self) -> None:
+        """Notes an end; a process that no signal has reached yet is told to drain."""
+        if self.ended_with is not None:
+            return
+        if self.process is None:
+            self.ended_with = EXIT_OK
+            return
+        if not self.told:
+            self.signal(signal.SIGTERM)
+        code = self.process.poll()
+        if code == -signal.SIGTERM:
+            self.ended_with = EXIT_OK  # it had not begun to listen, so it had not begun to write
+        elif code is not None:
+            self.ended_with = EXIT_FAILED if code < 0 else code
+
     def signal(self, number: int) -> None:
         """Passes a signal on."""
         if self.process is not None and self.process.poll() is None:
+            self.told = True
             self.process.send_signal(number)
 
 
@@ -92,14 +110,12 @@ def supervise(contract: str | None, *, accept_loss: bool) -> int:
         signal.signal(number, stop)
     while any(child.ended_with is None for child in children):
         for child in children:
-            if stopping and child.process is None and child.ended_with is None:
-                child.ended_with = EXIT_OK
-            elif stopping and child.process is not None:
-                child.ended_with = child.process.poll()
+            if stopping:
+                child.look_while_stopping()
             else:
                 child.look()
         time.sleep(POLL_S)
-    return max(abs(child.ended_with or 0) for child in children)
+    return max(child.ended_with or 0 for child in children)
 
 
 def _child(path: str, contract: str | None, *, accept_loss: bool) -> Child:

@@ -161,12 +161,16 @@ def test_a_second_rewrite_below_a_refused_message(rough_lane: TestLane) -> None:
     lane.publish([*lane.readings(49, start=5_000), b"refused", *lane.readings(50, start=5_050)])
     second = save_stream(lane)
     _publish(lane, range(5_100, 5_150))
-    _run_to(lane, 1_150)
+    writers = [lane.start("hot"), lane.start("lake")]
+    wait_values(lane, once(range(5_100, 5_150)))
+    _drain(*writers)
     restore_stream(lane, second)
     lane.stack.start_service("nats")
     _publish(lane, range(8_000, 8_100))
 
-    _run_to(lane, 1_200)
+    writers = [lane.start("hot"), lane.start("lake")]
+    wait_values(lane, once(range(8_000, 8_100)))
+    _drain(*writers)
     kept = once(OLD, LOST, range(5_000, 5_049), range(5_050, 5_150), range(8_000, 8_100))
     assert hot_values(lane) == kept
     assert lake_values(lane) == kept
