@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -23,7 +24,6 @@ from ingest.reader import ReaderInterruptedError, ReadLimit
 from ingest.settings import Settings, load_settings
 from ingest.stream import PullReader, open_inbox
 
-LANE = "LANE"
 LIMIT = ReadLimit(10_000, 64 << 20, 0.05)
 
 
@@ -34,6 +34,7 @@ class Bench:
     stack: Devstack
     link: NatsLink
     settings: Settings
+    lane: str
     lost: list[SequenceRange] = field(default_factory=list)
 
     def reader(self, credit: PullCredit | None = None, *, tolerant: bool = True) -> PullReader:
@@ -46,13 +47,13 @@ class Bench:
 
         return PullReader(
             self.link,
-            LANE,
+            self.lane,
             "hot",
             inbox=open_inbox(self.link, self.settings),
             heartbeat_s=0.5,
             credit=credit or PullCredit(20_000, 32 << 20),
             on_loss=on_loss,
-            metrics=Metrics(LANE, "hot").reader(),
+            metrics=Metrics(self.lane, "hot").reader(),
         )
 
     async def publish(self, payloads: list[bytes], **headers: str) -> None:
@@ -60,7 +61,7 @@ class Bench:
         for start in range(0, len(payloads), 500):
             chunk = payloads[start : start + 500]
             acks = [
-                await self.link.js.publish_async("lane.a", one, headers=headers or None)
+                await self.link.js.publish_async(f"{self.lane}.a", one, headers=headers or None)
                 for one in chunk
             ]
             await asyncio.gather(*acks)
@@ -89,9 +90,9 @@ async def bench(
 async def _stream(stack: Devstack, settings: Settings) -> AsyncIterator[Bench]:
     link = await connect(settings.nats, "conformance")
     try:
-        await link.js.add_stream(name=LANE, subjects=["lane.>"])
-        yield Bench(stack, link, settings)
-        await link.js.delete_stream(LANE)
+        lane = f"lane{secrets.token_hex(4)}"
+        await link.js.add_stream(name=lane, subjects=[f"{lane}.>"])
+        yield Bench(stack, link, settings, lane)
     finally:
         await link.close()
 
@@ -123,7 +124,7 @@ async def test_messages_come_once_in_order_with_subject_and_time(bench: Bench) -
 
     assert joined(runs, "payloads") == [b"%d" % n for n in range(3_100)]
     assert joined(runs, "sequences") == list(range(1, 3_101))
-    assert set(joined(runs, "subjects")) == {"lane.a"}
+    assert set(joined(runs, "subjects")) == {f"{bench.lane}.a"}
     times = joined(runs, "stored_at_ns")
     assert times == sorted(times)
     await reader.close()
@@ -167,7 +168,7 @@ async def test_deleted_messages_are_holes_and_no_loss(bench: Bench) -> None:
     """A deleted message is covered by the range of the next one."""
     await bench.publish([b"%d" % n for n in range(10)])
     for sequence in (3, 4, 7):
-        await bench.link.js.delete_msg(LANE, sequence)
+        await bench.link.js.delete_msg(bench.lane, sequence)
     reader = bench.reader()
     await reader.open(1)
     runs = await read(reader, 7)
@@ -180,7 +181,7 @@ async def test_deleted_messages_are_holes_and_no_loss(bench: Bench) -> None:
 async def test_removed_unread_messages_are_loss(bench: Bench) -> None:
     """A stream that begins after the position names the range that is gone."""
     await bench.publish([b"%d" % n for n in range(10)])
-    await bench.link.js.purge_stream(LANE, keep=4)
+    await bench.link.js.purge_stream(bench.lane, keep=4)
     with pytest.raises(DataLostError, match="2-6"):
         await bench.reader(tolerant=False).open(2)
 
