@@ -71,9 +71,8 @@ def test_a_lost_tail_while_the_writers_are_down(rough_lane: TestLane) -> None:
     expect_verified(lane, unproven=True)
 
 
-@pytest.mark.parametrize("count", [100, 300])
-def test_a_lost_tail_while_the_writers_run(rough_lane: TestLane, count: int) -> None:
-    """The same with both writers up through it, the new history shorter or longer."""
+def test_a_lost_tail_while_the_writers_run(rough_lane: TestLane) -> None:
+    """The same with both writers up through it, the new history shorter at first, then longer."""
     lane = rough_lane
     lane.init()
     _publish(lane, OLD)
@@ -85,14 +84,14 @@ def test_a_lost_tail_while_the_writers_run(rough_lane: TestLane, count: int) -> 
     for writer in writers:
         writer.process.send_signal(signal.SIGSTOP)
     lane.stack.start_service("nats")
-    new = range(5_000, 5_000 + count)
+    new = range(5_000, 5_100)
     _publish(lane, new)
     for writer in writers:
         writer.process.send_signal(signal.SIGCONT)
     later = range(7_000, 7_300)
     _publish(lane, later)
 
-    _wait(lane, 1_300 + count)
+    _wait(lane, 1_400)
     _drain(*writers)
     assert hot_values(lane) == once(OLD, LOST, new, later)
     assert lake_values(lane) == once(OLD, LOST, new, later)
@@ -178,8 +177,7 @@ def test_a_second_rewrite_below_a_refused_message(rough_lane: TestLane) -> None:
     expect_verified(lane, unproven=True)
 
 
-@pytest.mark.parametrize("running", [False, True])
-@pytest.mark.parametrize("count", [300, 1_500])
+@pytest.mark.parametrize(("running", "count"), [(False, 1_500), (True, 300)])
 def test_a_stream_made_anew(lane: TestLane, running: bool, count: int) -> None:
     """Fewer or more messages under the same sequences than before: all of them are read."""
     lane.init()

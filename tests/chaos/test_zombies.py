@@ -19,7 +19,6 @@ MESSAGES = 3_000
         FaultPoint.HOT_BEFORE_INTENT,
         FaultPoint.HOT_AFTER_INTENT,
         FaultPoint.HOT_AFTER_INSERT,
-        FaultPoint.HOT_AFTER_DONE,
     ],
 )
 def test_a_hot_zombie_stores_nothing(lane: TestLane, point: FaultPoint) -> None:
