@@ -1,4 +1,4 @@
-"""What must hold at the end of every crash: each sequence stored once or refused once."""
+"""What the dead-letter queue holds of a lane."""
 
 from __future__ import annotations
 
@@ -20,16 +20,3 @@ def dead_letters(lane: TestLane) -> list[int]:
         return sorted(found)
 
     return lane.run_async(work)
-
-
-def expect_exactly_once(
-    lane: TestLane, messages: int, refused_every: int, *, hot: bool = False, lake: bool = False
-) -> None:
-    """Every ``refused_every``-th message from the first is refused, all others are one row each."""
-    refused = set(range(1, messages + 1, refused_every))
-    stored = [(seq, 0) for seq in range(1, messages + 1) if seq not in refused]
-    if hot:
-        assert lane.hot_rows() == stored
-    if lake:
-        assert lane.lake_rows() == stored
-    assert dead_letters(lane) == sorted(refused)
