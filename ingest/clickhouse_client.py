@@ -89,7 +89,7 @@ def translate(error: ClickHouseError, *, sent: bool = True) -> IngestError:
     ``sent`` says that a write was on its way, so that a missing answer leaves its outcome unknown.
     """
     code = error.code if isinstance(error, DatabaseError | OperationalError) else None
-    text = str(error).strip().splitlines()[0][:400]
+    text = (str(error).strip() or type(error).__name__).splitlines()[0][:400]
     if code in WRONG_SCHEMA:
         return SchemaMismatchError(
             f"ClickHouse refuses the rows ({WRONG_SCHEMA[code]}): {text}; compare the table with"

@@ -24,6 +24,8 @@ from ingest.sinks.clickhouse import ClickHouseSink
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.25
+LEAST_S = 0.1
+"""With less time left an insert is not begun."""
 
 
 @dataclass
@@ -168,13 +170,18 @@ class HotInserter:
         return msgspec.structs.replace(entry, done=done.last_mark, row=done.last_row, pending=None)
 
     async def _send(self, batch: Batch, pending: Pending, deadline: float) -> None:
-        """Sends the insert unless its time is over (the process was stopped in between)."""
+        """Sends the insert with the time that is left of its deadline.
+
+        It must have ended by then, not only have begun: a successor waits no longer. Not sent when
+        the process was stopped in between.
+        """
         token = pending.token(self._lane.name)
 
         def insert() -> None:
-            if time.monotonic() >= deadline:
+            left_s = deadline - time.monotonic()
+            if left_s < LEAST_S:
                 raise SinkUnavailableError("not sent: the deadline passed before the insert began")
-            self._sink.insert(batch.rows, token)
+            self._sink.insert(batch.rows, token, left_s)
 
         await self._lane.blocking(insert)
 

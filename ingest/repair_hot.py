@@ -111,7 +111,9 @@ class _HotRepair:
             )
             try:
                 await self._entries.confirm()
-                await self._work.lane.blocking(lambda: self._sink.insert(rows, token))  # noqa: B023
+                await self._work.lane.blocking(
+                    lambda: self._sink.insert(rows, token, self._deadline_s)  # noqa: B023
+                )
                 return
             except SinkUnavailableError as error:
                 await self._work.lane.pause(pause, error)

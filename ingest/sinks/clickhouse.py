@@ -40,9 +40,10 @@ class ClickHouseSink:
         self._writer: Client | None = None
         self._reader: Client | None = None
 
-    def insert(self, rows: pa.RecordBatch, token: str) -> None:
+    def insert(self, rows: pa.RecordBatch, token: str, within_s: float) -> None:
         """Stores the rows as one part under the deduplication token; durable on return.
 
+        ``within_s`` is the longest that the server may work on it.
         Raises SinkUnavailableError (nothing is on its way any more), OutcomeUnknownError (it may
         still land until the deadline), SchemaMismatchError or SettingsError.
         """
@@ -59,7 +60,7 @@ class ClickHouseSink:
                 column_names=rows.schema.names,
                 insert_block=pa.BufferReader(sink.getvalue()),
                 fmt="ArrowStream",
-                settings=self._insert_settings(token),
+                settings=_insert_settings(token, within_s),
             )
         except ClickHouseError as error:
             raise translate(error) from error
@@ -135,18 +136,6 @@ class ClickHouseSink:
                 client.close()
         self._writer = self._reader = None
 
-    def _insert_settings(self, token: str) -> dict[str, Any]:
-        return {
-            "insert_deduplication_token": token,
-            "insert_deduplicate": 1,
-            "async_insert": 0,
-            "max_execution_time": self._deadline_s,
-            "max_insert_block_size": INSERT_BLOCK_ROWS,
-            "min_insert_block_size_rows": INSERT_BLOCK_ROWS,
-            "min_insert_block_size_bytes": 0,
-            "input_format_parallel_parsing": 0,
-        }
-
     def _one(self, query: str, **parameters: Any) -> Any:
         return self._rows(query, **parameters)[0][0]
 
@@ -164,3 +153,16 @@ def _day(mark: Mark) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=mark.stored_at_us)).strftime(
         "%Y-%m-%d"
     )
+
+
+def _insert_settings(token: str, within_s: float) -> dict[str, Any]:
+    return {
+        "insert_deduplication_token": token,
+        "insert_deduplicate": 1,
+        "async_insert": 0,
+        "max_execution_time": round(within_s, 3),
+        "max_insert_block_size": INSERT_BLOCK_ROWS,
+        "min_insert_block_size_rows": INSERT_BLOCK_ROWS,
+        "min_insert_block_size_bytes": 0,
+        "input_format_parallel_parsing": 0,
+    }
