@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 import structlog
 
-from ingest.batches import cut
 from ingest.errors import StreamUnavailableError
 from ingest.hot_entry import EntryStore
 from ingest.hot_insert import HotInserter
 from ingest.hot_takeover import HotTakeOver
-from ingest.lane import Backoff, Lane, mark_of
+from ingest.lane import Backoff, Lane
 from ingest.marks import Mark
 from ingest.messages import Messages
 from ingest.reader import LaneReader, ReaderInterruptedError, ReadLimit
@@ -112,19 +111,14 @@ class HotWriter:
         """One run of messages: decode, refuse, cut, store."""
         hot = self._lane.settings.hot
         assert self._registry is not None
-        async for piece in self._lane.pieces(messages, self._registry):
-            await self._lane.dlq.publish(piece.decoded.refused, piece.version.number)
-            for batch in cut(
-                piece.messages,
-                piece.decoded,
-                epoch=piece.epoch.id,
-                version=piece.version.number,
-                max_rows=hot.batch_max_rows,
-                max_bytes=hot.batch_max_bytes,
-            ):
-                await self._inserter.store(batch)
-                self._last_read = batch.last
-        self._last_read = mark_of(messages, piece.epoch.id)
+        async for batch in self._lane.batches(
+            messages,
+            self._registry,
+            max_rows=hot.batch_max_rows,
+            max_bytes=hot.batch_max_bytes,
+        ):
+            await self._inserter.store(batch)
+            self._last_read = batch.last
 
     async def _until_available(self, step: Callable[[], object]) -> None:
         pause = Backoff(self._lane.settings.writer.backoff_max_s)

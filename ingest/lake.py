@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import structlog
 
-from ingest.batches import cut
+from ingest.batches import Batch
 from ingest.errors import StreamUnavailableError
 from ingest.fault_points import FaultPoint, reach
 from ingest.fence import Fence
 from ingest.lake_commit import LakeCommitter
 from ingest.lake_takeover import LakeTakeOver
-from ingest.lane import Backoff, Lane, mark_of
+from ingest.lane import Backoff, Lane
 from ingest.marks import Mark
 from ingest.messages import Messages
 from ingest.reader import LaneReader, ReaderInterruptedError, ReadLimit
@@ -126,28 +126,27 @@ class LakeWriter:
         """One run of messages: decode, refuse, spool."""
         lake = self._lane.settings.lake
         assert self._registry is not None
-        async for piece in self._lane.pieces(messages, self._registry):
-            await self._lane.dlq.publish(piece.decoded.refused, piece.version.number)
-            for batch in cut(
-                piece.messages,
-                piece.decoded,
-                epoch=piece.epoch.id,
-                version=piece.version.number,
-                max_rows=lake.commit_max_rows,
-                max_bytes=lake.commit_max_bytes,
-            ):
-                if self._spool is not None and not self._spool.takes(batch):
-                    await self._commit_spool()
-                if self._spool is None:
-                    self._spool = self._spools.new(batch.rows.schema)
-                spool = self._spool
-                await self._lane.blocking(lambda: spool.append(batch))  # noqa: B023 - awaited here
-                self._position = batch.covered.last + 1
-                self._last_read = batch.last
-                reach(FaultPoint.LAKE_AFTER_SPOOL)
-                if self._due():
-                    await self._commit_spool()
-        self._last_read = mark_of(messages, piece.epoch.id)
+        async for batch in self._lane.batches(
+            messages,
+            self._registry,
+            max_rows=lake.commit_max_rows,
+            max_bytes=lake.commit_max_bytes,
+        ):
+            await self._put(batch)
+
+    async def _put(self, batch: Batch) -> None:
+        """Adds the batch to the spool, and hands the spool on when a commit is due."""
+        if self._spool is not None and not self._spool.takes(batch):
+            await self._commit_spool()
+        if self._spool is None:
+            self._spool = self._spools.new(batch.rows.schema)
+        spool = self._spool
+        await self._lane.blocking(lambda: spool.append(batch))
+        self._position = batch.covered.last + 1
+        self._last_read = batch.last
+        reach(FaultPoint.LAKE_AFTER_SPOOL)
+        if self._due():
+            await self._commit_spool()
 
     def _due(self) -> bool:
         """Whether rows, bytes or age of the spool ask for a commit."""

@@ -6,16 +6,15 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
 
+from ingest.batches import Batch, cut
 from ingest.contract import Contract
 from ingest.decode import Decoded, Decoder
 from ingest.dlq import DeadLetterQueue
 from ingest.errors import DataLostError, IngestError, SinkUnavailableError, Transient
-from ingest.marks import Mark
 from ingest.messages import Messages
 from ingest.metrics import Metrics
 from ingest.nats_link import NatsLink
@@ -28,16 +27,6 @@ from ingest.stopping import DrainTimeoutError, Stopping
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Messages of one epoch and contract version, decoded."""
-
-    messages: Messages
-    decoded: Decoded
-    epoch: Epoch
-    version: Version
 
 
 class Lane:
@@ -70,12 +59,14 @@ class Lane:
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix=f"{path}-decode")
         self._blocking = ThreadPoolExecutor(2, thread_name_prefix=f"{path}-sink")
 
-    async def pieces(self, messages: Messages, known: Registry) -> AsyncIterator[Piece]:
-        """The messages decoded under the epochs and versions in force, a piece for each.
+    async def batches(
+        self, messages: Messages, known: Registry, *, max_rows: int, max_bytes: int
+    ) -> AsyncIterator[Batch]:
+        """The messages decoded and cut; the refused ones of a batch are in the DLQ before it comes.
 
-        The registry is read after the messages were received; see ``ingest.registry``. Raises
-        ReaderInterruptedError when a new history was registered since ``known``: messages in hand
-        may be of the one before.
+        Decoded under the epochs and versions in force: the registry is read after the messages
+        were received; see ``ingest.registry``. Raises ReaderInterruptedError when a new history was
+        registered since ``known``: messages in hand may be of the one before.
         """
         registry = await self.store.read()
         assert registry is not None
@@ -87,7 +78,16 @@ class Lane:
             first = int(head.sequences[0])
             epoch, version = registry.epoch_of(first), registry.version_of(first)
             decoded = await self.decode(head, epoch, version)
-            yield Piece(head, decoded, epoch, version)
+            await self.dlq.publish(decoded.refused, version.number)
+            for batch in cut(
+                head,
+                decoded,
+                epoch=epoch.id,
+                version=version.number,
+                max_rows=max_rows,
+                max_bytes=max_bytes,
+            ):
+                yield batch
 
     async def decode(self, messages: Messages, epoch: Epoch, version: Version) -> Decoded:
         """Rows and refused messages, decoded in a worker thread."""
@@ -188,17 +188,4 @@ def _split(messages: Messages, registry: Registry) -> tuple[Messages, Messages |
     return head, rest
 
 
-def mark_of(messages: Messages, epoch: str) -> Mark:
-    """The last message as a mark."""
-    return Mark(epoch, int(messages.sequences[-1]), int(messages.stored_at_ns[-1]) // 1000)
-
-
-__all__ = [
-    "Backoff",
-    "DrainTimeoutError",
-    "Lane",
-    "Piece",
-    "SinkUnavailableError",
-    "Stopping",
-    "mark_of",
-]
+__all__ = ["Backoff", "DrainTimeoutError", "Lane", "SinkUnavailableError", "Stopping"]
