@@ -46,7 +46,11 @@ def main(readings: int, folder: Path) -> None:
     except KeyboardInterrupt:
         screen.restore()
         screen.note("Interrupted; nothing is left running.")
-        sys.exit(EXIT_INTERRUPTED)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Not sys.exit: where the interrupt fell into an extension module's import, CPython would
+        # end with SIGINT's own status instead of ours.
+        os._exit(EXIT_INTERRUPTED)
     sys.exit(0 if proven else 1)
 
 
