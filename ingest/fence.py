@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ingest.errors import FencedError, RecordInvalidError
-from ingest.kept import Bucket, ConflictError
+from ingest.errors import FencedError
+from ingest.kept import Bucket, ConflictError, decode_record
 
 FORMAT = 1
 
@@ -64,12 +64,4 @@ async def peek(bucket: Bucket, key: str) -> FenceRecord | None:
 
 
 def _decode(value: bytes, key: str) -> FenceRecord:
-    try:
-        record = msgspec.json.decode(value, type=FenceRecord)
-    except msgspec.DecodeError as error:
-        raise RecordInvalidError(f"record {key} is not readable: {error}") from error
-    if record.format != FORMAT:
-        raise RecordInvalidError(
-            f"record {key} has format {record.format}, this version reads {FORMAT}; upgrade ingest"
-        )
-    return record
+    return decode_record(value, FenceRecord, key, FORMAT)

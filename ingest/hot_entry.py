@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ingest.errors import FencedError, RecordInvalidError
-from ingest.kept import Bucket, ConflictError
+from ingest.errors import FencedError
+from ingest.kept import Bucket, ConflictError, decode_record
 from ingest.marks import Mark
 from ingest.ranges import SequenceRange
 
@@ -131,12 +131,4 @@ async def peek_entry(bucket: Bucket, lane: str) -> HotEntry | None:
 
 
 def _decode(value: bytes, key: str) -> HotEntry:
-    try:
-        entry = msgspec.json.decode(value, type=HotEntry)
-    except msgspec.DecodeError as error:
-        raise RecordInvalidError(f"record {key} is not readable: {error}") from error
-    if entry.format != FORMAT:
-        raise RecordInvalidError(
-            f"record {key} has format {entry.format}, this version reads {FORMAT}; upgrade ingest"
-        )
-    return entry
+    return decode_record(value, HotEntry, key, FORMAT)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
+import msgspec
 from nats.js.api import KeyValueConfig, StorageType
 from nats.js.errors import (
     BucketNotFoundError,
@@ -13,12 +15,23 @@ from nats.js.errors import (
 )
 from nats.js.kv import KeyValue
 
-from ingest.errors import StreamConfigError, StreamUnavailableError
+from ingest.errors import RecordInvalidError, StreamConfigError, StreamUnavailableError
 from ingest.nats_link import NatsLink
 
 BUCKET = "ingest"
 LEASE_BUCKET = "ingest-lease"
 RETRY_S = 0.1
+
+
+class Formatted(Protocol):
+    """A record that says in which format it was written."""
+
+    @property
+    def format(self) -> int:
+        """Number of the format."""
+
+
+Record = TypeVar("Record", bound=Formatted)
 
 
 class ConflictError(Exception):
@@ -81,6 +94,20 @@ class Bucket:
                 return await self.read(key)
             except StreamUnavailableError:
                 await self._link.pause(RETRY_S)
+
+
+def decode_record(value: bytes, kind: type[Record], key: str, known_format: int) -> Record:
+    """The record of its JSON bytes. Raises RecordInvalidError when this version cannot read it."""
+    try:
+        record = msgspec.json.decode(value, type=kind)
+    except msgspec.DecodeError as error:
+        raise RecordInvalidError(f"record {key} is not readable: {error}") from error
+    if record.format != known_format:
+        raise RecordInvalidError(
+            f"record {key} has format {record.format}, this version reads {known_format};"
+            " upgrade ingest"
+        )
+    return record
 
 
 async def open_bucket(link: NatsLink, name: str = BUCKET) -> Bucket:

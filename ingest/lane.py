@@ -14,7 +14,7 @@ from ingest.batches import Batch, cut
 from ingest.contract import Contract
 from ingest.decode import Decoded, Decoder
 from ingest.dlq import DeadLetterQueue
-from ingest.errors import DataLostError, IngestError, SinkUnavailableError, Transient
+from ingest.errors import DataLostError, IngestError, Transient
 from ingest.messages import Messages
 from ingest.metrics import Metrics
 from ingest.nats_link import NatsLink
@@ -186,6 +186,3 @@ def _split(messages: Messages, registry: Registry) -> tuple[Messages, Messages |
     head = messages.slice(0, index, SequenceRange(messages.covered.first, last))
     rest = messages.slice(index, len(messages), SequenceRange(last + 1, messages.covered.last))
     return head, rest
-
-
-__all__ = ["Backoff", "DrainTimeoutError", "Lane", "SinkUnavailableError", "Stopping"]

@@ -44,7 +44,6 @@ class NatsLink:
         self.js: JetStreamContext = client.jetstream(timeout=request_timeout_s)
         self.request_timeout_s = request_timeout_s
         self.interruptions = 0
-        self.interrupted = asyncio.Event()
         self.stopping: Stopping | None = None
 
     @property
@@ -53,9 +52,8 @@ class NatsLink:
         return bool(self.client.is_connected)
 
     def note_interruption(self) -> None:
-        """Counts one loss of the connection and wakes whoever waits for messages."""
+        """Counts one loss of the connection."""
         self.interruptions += 1
-        self.interrupted.set()
 
     async def api(self, subject: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
         """Answer of a JetStream API request (``STREAM.INFO.READINGS``).

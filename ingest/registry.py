@@ -19,7 +19,7 @@ import structlog
 
 from ingest.contract import Contract
 from ingest.errors import RecordInvalidError, SchemaMismatchError
-from ingest.kept import Bucket, ConflictError
+from ingest.kept import Bucket, ConflictError, decode_record
 from ingest.nats_link import NatsLink
 from ingest.stream_info import StoredMessage, StreamState, nanoseconds, stream_state
 
@@ -220,15 +220,7 @@ def diverged_epoch(state: StreamState, first: StoredMessage) -> Epoch:
 
 
 def _decode(value: bytes, key: str) -> RegistryRecord:
-    try:
-        record = msgspec.json.decode(value, type=RegistryRecord)
-    except msgspec.DecodeError as error:
-        raise RecordInvalidError(f"record {key} is not readable: {error}") from error
-    if record.format != FORMAT:
-        raise RecordInvalidError(
-            f"record {key} has format {record.format}, this version reads {FORMAT}; upgrade ingest"
-        )
-    return record
+    return decode_record(value, RegistryRecord, key, FORMAT)
 
 
 def _replace(record: RegistryRecord, **changes: object) -> RegistryRecord:

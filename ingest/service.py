@@ -22,7 +22,7 @@ from ingest.contract import load_contract
 from ingest.errors import IngestError, StreamUnavailableError
 from ingest.kept import LEASE_BUCKET, Bucket, open_bucket
 from ingest.lag import watch_lag
-from ingest.lane import Lane, Stopping
+from ingest.lane import Lane
 from ingest.lease import Lease
 from ingest.metrics import Metrics
 from ingest.nats_link import connect
@@ -31,6 +31,7 @@ from ingest.pull_credit import PullCredit
 from ingest.reader import LaneReader
 from ingest.registry import RegistryStore
 from ingest.settings import Settings
+from ingest.stopping import Stopping
 from ingest.stream import PullReader, open_inbox
 from ingest.stream_check import require_suitable
 
