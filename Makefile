@@ -26,7 +26,7 @@ demo: setup ## The whole pipeline on this machine with 500,000 readings, and the
 
 .PHONY: test
 test: setup ## Every test, on real servers, without containers; ARGS="tests/unit" for some
-	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/lake $(ARGS)
 
 .PHONY: lint
 lint: setup ## Format, style, types, dependency rules, generated documents

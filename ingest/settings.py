@@ -6,30 +6,18 @@ the embedded platform), ``iot.toml``, the defaults below. Units are in the names
 
 from __future__ import annotations
 
-import os
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr
 
-from ingest.errors import SettingsError
-from ingest.settings_errors import first_problem, unknown_name
+from ingest.settings_sources import Section, load
 
-PREFIX = "IOT_"
-DELIMITER = "__"
-ENV_FILES = (".env", ".devstack/env")
-TOML_FILE = "iot.toml"
+# Sections of the maintenance side, which has a model of its own over the same sources.
+MAINTENANCE_SECTIONS = ("trino", "maintenance", "budget", "quality", "alerts")
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """One group of settings; unknown names are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class NatsSettings(Section):
@@ -175,25 +163,6 @@ class Settings(Section):
     log: LogSettings = LogSettings()
 
 
-def setting_names() -> list[str]:
-    """Every setting as a dotted name (``nats.url``), in the order of the model."""
-    names: list[str] = []
-    for name, field in Settings.model_fields.items():
-        section = field.annotation
-        inner = (
-            section.model_fields
-            if isinstance(section, type) and issubclass(section, Section)
-            else None
-        )
-        names += [f"{name}.{one}" for one in inner] if inner else [name]
-    return names
-
-
-def env_name(name: str) -> str:
-    """Environment variable of a dotted setting name."""
-    return PREFIX + name.replace(".", DELIMITER).upper()
-
-
 def load_settings(folder: Path | None = None, **overrides: str) -> Settings:
     """Settings in force for ``folder`` (default: the current one).
 
@@ -207,72 +176,4 @@ def load_with_origins(
     folder: Path | None = None, **overrides: str
 ) -> tuple[Settings, dict[str, str]]:
     """Settings, and for each dotted name that is not a default the source that gave it."""
-    root = folder or Path.cwd()
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    for origin, found in _sources(root, overrides):
-        for name, value in found.items():
-            values[name] = value
-            origins[name] = origin
-    try:
-        return Settings.model_validate(_nested(values)), origins
-    except ValidationError as error:
-        raise SettingsError(first_problem(error, origins, env_name)) from error
-
-
-def _sources(root: Path, overrides: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
-    """Sources from the weakest to the strongest, each as {dotted name: value}."""
-    found: list[tuple[str, dict[str, Any]]] = []
-    toml_file = root / TOML_FILE
-    if toml_file.is_file():
-        found.append((TOML_FILE, _read_toml(toml_file)))
-    found += [
-        (name, _from_environment(dotenv_values(root / name), name))
-        for name in reversed(ENV_FILES)
-        if (root / name).is_file()
-    ]
-    found.append(("environment", _from_environment(dict(os.environ), "environment")))
-    found.append(("command line", {k.replace(DELIMITER, "."): v for k, v in overrides.items()}))
-    return found
-
-
-def _from_environment(variables: dict[str, str | None], origin: str) -> dict[str, Any]:
-    known = {env_name(name): name for name in setting_names()}
-    found: dict[str, Any] = {}
-    for variable, value in variables.items():
-        if not variable.startswith(PREFIX) or value is None:
-            continue
-        if variable.startswith(f"{PREFIX}TRINO{DELIMITER}"):
-            continue  # Trino belongs to the maintenance side, which has settings of its own
-        if variable not in known:
-            raise SettingsError(unknown_name(variable, origin, known))
-        found[known[variable]] = value
-    return found
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from error
-    known = dict.fromkeys(setting_names())
-    found: dict[str, Any] = {}
-    for key, value in tables.items():
-        entries = (
-            {f"{key}.{inner}": v for inner, v in value.items()}
-            if isinstance(value, dict)
-            else {key: value}
-        )
-        for name, setting in entries.items():
-            if name not in known:
-                raise SettingsError(unknown_name(name, str(path), known))
-            found[name] = setting
-    return found
-
-
-def _nested(values: dict[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, value in values.items():
-        section, _, inner = name.rpartition(".")
-        (tree.setdefault(section, {}) if section else tree)[inner] = value
-    return tree
+    return load(Settings, folder or Path.cwd(), overrides, foreign=MAINTENANCE_SECTIONS)

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from ingest.settings import Section, Settings, env_name, setting_names
+from ingest.settings import Settings
+from ingest.settings_sources import Section, env_name, setting_names
 
 HIDDEN = "********"
 UNITS = {
@@ -37,11 +38,11 @@ class SettingRow:
     description: str
 
 
-def setting_rows(settings: Settings, origins: Mapping[str, str]) -> list[SettingRow]:
+def setting_rows(settings: Section, origins: Mapping[str, str]) -> list[SettingRow]:
     """Every setting in the order of the model; ``origins`` as `load_with_origins` gives them."""
     rows = []
-    for name in setting_names():
-        field = _field(name)
+    for name in setting_names(type(settings)):
+        field = _field(type(settings), name)
         rows.append(
             SettingRow(
                 name=name,
@@ -83,21 +84,25 @@ def settings_markdown() -> str:
         "In `iot.toml` the part before the dot is a table (`[nats]`), the rest a key in it.",
         "`ingest settings` shows the values in force and where each came from.",
         "",
-        "| Setting | Variable | Default | Unit | Meaning |",
-        "|---|---|---|---|---|",
     ]
-    for row in setting_rows(Settings(), {}):
+    return "\n".join([*lines, *markdown_rows(Settings())]) + "\n"
+
+
+def markdown_rows(defaults: Section) -> list[str]:
+    """Lines of the table of every setting of a model, with the defaults it was made with."""
+    lines = ["| Setting | Variable | Default | Unit | Meaning |", "|---|---|---|---|---|"]
+    for row in setting_rows(defaults, {}):
         default = f"`{row.default}`" if row.default else ""
         meaning = row.description.replace("|", "\\|")
         lines.append(f"| `{row.name}` | `{row.variable}` | {default} | {row.unit} | {meaning} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
-def _field(name: str) -> FieldInfo:
+def _field(root: type[Section], name: str) -> FieldInfo:
     section, _, inner = name.rpartition(".")
-    model: type[Any] = Settings
+    model: type[Any] = root
     if section:
-        annotation = Settings.model_fields[section].annotation
+        annotation = root.model_fields[section].annotation
         assert isinstance(annotation, type)
         assert issubclass(annotation, Section)
         model = annotation
@@ -105,7 +110,7 @@ def _field(name: str) -> FieldInfo:
     return found
 
 
-def _value(settings: Settings, name: str) -> object:
+def _value(settings: Section, name: str) -> object:
     value: object = settings
     for part in name.split("."):
         value = getattr(value, part)

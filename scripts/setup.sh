@@ -64,6 +64,6 @@ install() {
 }
 # The build back end is installed first, so that it is pinned as well.
 install hatchling editables
-install --no-build-isolation --editable '.[devstack,dev]'
+install --no-build-isolation --editable '.[devstack,pipelines,dev]'
 printf '%s\n' "$WANTED" >"$INSTALLED"
 rm -f "$UNFINISHED"

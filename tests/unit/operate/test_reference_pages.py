@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from ingest.metrics_table import metric_rows
 from ingest.reference import PAGES
-from ingest.settings import Settings, setting_names
+from ingest.settings import Settings
+from ingest.settings_sources import setting_names
 from ingest.settings_table import HIDDEN, setting_rows, shown
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -50,7 +51,7 @@ def test_every_setting_is_described_and_every_number_has_a_unit() -> None:
     """No setting is without a meaning; a number's name ends with its unit."""
     rows = setting_rows(Settings(), {})
 
-    assert [row.name for row in rows] == setting_names()
+    assert [row.name for row in rows] == setting_names(Settings)
     assert [row.name for row in rows if not row.description] == []
     assert [row.name for row in rows if _is_number(row.default) and not row.unit] == []
 

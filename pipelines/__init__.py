@@ -1,0 +1,1 @@
+"""Dagster's side: the lake maintained and verified through Trino, inside the hot path's budget."""

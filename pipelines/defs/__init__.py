@@ -1,0 +1,1 @@
+"""What exists: assets, checks, sensors, schedules and jobs, by area."""

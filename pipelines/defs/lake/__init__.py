@@ -1,0 +1,12 @@
+"""The lake table, its maintenance and its products."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from pipelines.scope import Scope
+
+
+def definitions(scope: Scope) -> dg.Definitions:  # noqa: ARG001
+    """The area of one contract."""
+    return dg.Definitions()

@@ -1,0 +1,1 @@
+"""Figures of a run as tables and plots in Dagster's pages."""

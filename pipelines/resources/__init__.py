@@ -1,0 +1,1 @@
+"""Dagster's handles on the outside systems."""
