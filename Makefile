@@ -56,6 +56,7 @@ dev: setup ## Run the embedded platform until Ctrl-C; settings go to .devstack/e
 .PHONY: docs-generate
 docs-generate: setup ## Write the generated documents again
 	$(PY) -m ingest.reference docs
+	$(PY) -m pipelines.reference docs
 	$(PY) scripts/claims.py
 
 .PHONY: constraints

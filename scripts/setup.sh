@@ -44,6 +44,11 @@ make_environment() {
   "$PYTHON" -m venv "$VENV"
 }
 
+# `dagster dev` takes its home from here; a home of your own, in .env or the shell, wins.
+if ! grep -qs '^DAGSTER_HOME=' .env; then
+  printf 'DAGSTER_HOME=${PWD}/dagster_home\n' >>.env
+fi
+
 # A .venv that somebody else made is kept and completed. One that we left unfinished, or that was
 # moved here with its folder (its scripts know their path), is made again.
 moved() {
