@@ -39,6 +39,54 @@ class MaintenanceSettings(Section):
 class BudgetSettings(Section):
     """What maintenance may cost the hot path."""
 
+    hot_metrics_urls: str = Field(
+        "", description="/metrics of the hot writers, separated by commas; empty: http.hot_port"
+    )
+    lake_metrics_urls: str = Field(
+        "", description="/metrics of the lake writers, separated by commas; empty: http.lake_port"
+    )
+    sample_every_s: Positive = Field(0.5, description="Time between two looks at the hot path")
+    sample_timeout_s: Positive = Field(1.0, description="Longest wait for one answer of a look")
+    stale_after_s: Positive = Field(5.0, description="An older look counts as none")
+    learn_s: Positive = Field(15.0, description="Time from which latency at rest is learned")
+    relearn_s: Positive = Field(
+        180.0, description="Time at rest after which a higher latency is taken as the new normal"
+    )
+    quiet_s: Positive = Field(5.0, description="Calm before work starts")
+    rest_s: Annotated[float, Field(ge=0)] = Field(2.0, description="Pause after each unit of work")
+    window_s: Positive = Field(
+        60.0, description="Before work starts, p99 over this time must be allowed too"
+    )
+    p99_share: Positive = Field(0.10, description="Share by which work may raise the hot p99")
+    p99_least_slack_s: Positive = Field(
+        0.05, description="Work may always raise the hot p99 by this much"
+    )
+    p99_max_s: Positive = Field(10.0, description="No work while the hot p99 is above this")
+    hot_lag_max_s: Positive = Field(
+        5.0, description="Age of the oldest message that the hot path has not stored"
+    )
+    lake_lag_max_s: Positive = Field(
+        300.0, description="Age of the oldest message that the lake does not hold"
+    )
+    headroom_min_s: Positive = Field(
+        60.0, description="Least time until retention would drop an unread message"
+    )
+    behind_share: Share = Field(
+        0.2, gt=0, description="Share of what arrives that the hot path may leave unstored"
+    )
+    cpu_busy_max: Share = Field(
+        0.95, gt=0, description="CPU in use (without niced processes) above which no work starts"
+    )
+    stop_after: Count = Field(
+        4, description="Looks over the budget, of twice as many, that stop the work"
+    )
+    awful: Positive = Field(
+        5.0, description="Multiple of the budget that stops the work at the first look"
+    )
+    go_below: Share = Field(
+        0.8, gt=0, description="Share of the budget that may be in use when work starts"
+    )
+
 
 class QualitySettings(Section):
     """Bounds of the checks."""

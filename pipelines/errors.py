@@ -1,0 +1,66 @@
+"""Every error that the maintenance side raises on purpose.
+
+::
+
+    PipelineError
+    ├── BudgetNotMet       (transient)  the hot path left no room for the work in time
+    ├── BudgetBroken       (transient)  the work was stopped because the hot path suffered
+    ├── WorkCancelled      (transient)  a unit of work saw that it was asked to end
+    ├── TrinoUnavailable   (transient)  Trino does not answer or has no resources for now
+    └── TrinoRefused       (terminal)   Trino refuses the statement; repeating it changes nothing
+
+Transient and terminal mean what they mean in ``ingest.errors``: a run is repeated by class, never
+by text. Work that was stopped leaves the tables as they were and is safe to repeat.
+"""
+
+from __future__ import annotations
+
+from ingest.errors import Terminal, Transient
+
+
+class PipelineError(Exception):
+    """Root of the tree; the message says what was found, what was expected and what to do."""
+
+
+class BudgetNotMet(PipelineError, Transient):  # noqa: N818 - the name says the state
+    """The budget did not allow the work to start within the time given.
+
+    ``reason`` is the guard's last one, in numbers; ``waited_s`` is how long the guard waited.
+    """
+
+    def __init__(self, work: str, reason: str, waited_s: float) -> None:
+        super().__init__(f"{work} was not started: {reason} (waited {waited_s:.0f} s)")
+        self.work = work
+        self.reason = reason
+        self.waited_s = waited_s
+
+    def __reduce__(self) -> tuple[type[BudgetNotMet], tuple[str, str, float]]:
+        return type(self), (self.work, self.reason, self.waited_s)
+
+
+class BudgetBroken(PipelineError, Transient):  # noqa: N818 - the name says the state
+    """The work was stopped because the hot path suffered; it resumes when the budget allows it.
+
+    ``reason`` names the measure, its value and its limit; ``after_s`` is how long the work ran.
+    """
+
+    def __init__(self, work: str, reason: str, after_s: float) -> None:
+        super().__init__(f"{work} was stopped after {after_s:.1f} s: {reason}")
+        self.work = work
+        self.reason = reason
+        self.after_s = after_s
+
+    def __reduce__(self) -> tuple[type[BudgetBroken], tuple[str, str, float]]:
+        return type(self), (self.work, self.reason, self.after_s)
+
+
+class WorkCancelled(PipelineError, Transient):  # noqa: N818 - the name says the state
+    """A unit of work ended early because it was asked to."""
+
+
+class TrinoUnavailable(PipelineError, Transient):  # noqa: N818 - the name says the state
+    """Trino does not answer, or has no resources for the statement now."""
+
+
+class TrinoRefused(PipelineError, Terminal):  # noqa: N818 - the name says the state
+    """Trino refuses the statement or the credentials; repeating it changes nothing."""
