@@ -44,7 +44,7 @@ make_environment() {
   "$PYTHON" -m venv "$VENV"
 }
 
-# `dagster dev` takes its home from here; a home of your own, in .env or the shell, wins.
+# `dagster dev` takes its home from .env, also when the shell has another.
 if ! grep -qs '^DAGSTER_HOME=' .env; then
   printf 'DAGSTER_HOME=${PWD}/dagster_home\n' >>.env
 fi
