@@ -51,6 +51,12 @@ class Batch:
         return float(newest) / 1e6 if newest is not None else self.last.stored_at_us / 1e6
 
     @property
+    def stored_at_us(self) -> Int64Array:
+        """JetStream's timestamp of every row, in microseconds since the Unix epoch."""
+        stored: Int64Array = self.rows.column("_stored_at").cast(pa.int64()).to_numpy()
+        return stored
+
+    @property
     def stored_messages(self) -> int:
         """Messages that have rows."""
         return self.messages - len(self.refused)

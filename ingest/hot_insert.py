@@ -35,7 +35,7 @@ class Flight:
     batch: Batch
     deadline: float
     started: float
-    task: asyncio.Task[None]
+    task: asyncio.Task[float]
 
 
 class HotInserter:
@@ -59,7 +59,7 @@ class HotInserter:
         entry = self._with_landed_done(self._entries.entry)
         if batch.last_row is None:
             await self._entries.move(msgspec.structs.replace(entry, done=batch.last))
-            self._count(batch, time.monotonic())
+            self._count(batch, time.monotonic(), time.time())
             return
         pending = Pending(
             first=batch.covered.first,
@@ -81,7 +81,7 @@ class HotInserter:
         if flight is None:
             return
         try:
-            await flight.task
+            visible_at = await flight.task
         except IngestError as error:
             if not isinstance(error, Transient):
                 raise
@@ -94,7 +94,7 @@ class HotInserter:
         else:
             self._time(flight, "ok")
             self._landed = flight.batch
-            self._count(flight.batch, flight.started)
+            self._count(flight.batch, flight.started, visible_at)
         reach(FaultPoint.HOT_AFTER_INSERT)
 
     async def settle(self, batch: Batch, in_doubt_until: float) -> None:
@@ -120,7 +120,7 @@ class HotInserter:
                 break
             await self._salt()
         self._landed = batch
-        self._count(batch, time.monotonic())
+        self._count(batch, time.monotonic(), time.time())
 
     async def landed(self, batch: Batch | Pending, in_doubt_until: float) -> bool:
         """Whether the range's rows are in ClickHouse; waits while they may still come."""
@@ -169,21 +169,24 @@ class HotInserter:
         done = entry.pending
         return msgspec.structs.replace(entry, done=done.last_mark, row=done.last_row, pending=None)
 
-    async def _send(self, batch: Batch, pending: Pending, deadline: float) -> None:
+    async def _send(self, batch: Batch, pending: Pending, deadline: float) -> float:
         """Sends the insert with the time that is left of its deadline.
+
+        Returns when it was acknowledged (Unix time), which is when its rows were visible.
 
         It must have ended by then, not only have begun: a successor waits no longer. Not sent when
         the process was stopped in between.
         """
         token = pending.token(self._lane.name)
 
-        def insert() -> None:
+        def insert() -> float:
             left_s = deadline - time.monotonic()
             if left_s < LEAST_S:
                 raise SinkUnavailableError("not sent: the deadline passed before the insert began")
             self._sink.insert(batch.rows, token, left_s)
+            return time.time()
 
-        await self._lane.blocking(insert)
+        return await self._lane.blocking(insert)
 
     async def _send_again(self, batch: Batch) -> None:
         """Repeats the insert under the recorded token, after proof that the lane is still ours."""
@@ -208,16 +211,19 @@ class HotInserter:
         seconds = time.monotonic() - flight.started
         self._lane.metrics.sink_step("clickhouse", "insert", outcome, seconds)
 
-    def _count(self, batch: Batch, started: float) -> None:
+    def _count(self, batch: Batch, started: float, visible_at: float) -> None:
         metrics = self._lane.metrics
-        now = time.time()
-        stored_age = now - batch.last.stored_at_us / 1e6
+        stored_age = visible_at - batch.last.stored_at_us / 1e6
+        oldest_age = stored_age
         metrics.settled(batch.stored_messages, batch.refused_by_reason, batch.holes)
-        metrics.batch(batch.rows.num_rows, batch.rows.nbytes, max(stored_age, 0.0))
         metrics.watermark("clickhouse", batch.covered.last)
         if batch.rows.num_rows:
-            event_s = now - batch.newest_event_s(self._lane.contract.time_column)
+            stored_at_us = batch.stored_at_us
+            oldest_age = visible_at - int(stored_at_us[0]) / 1e6
+            metrics.reading_ages.add(stored_at_us, round(visible_at * 1e6))
+            event_s = visible_at - batch.newest_event_s(self._lane.contract.time_column)
             metrics.freshness("clickhouse", event_s=event_s, stored_s=stored_age)
+        metrics.batch(batch.rows.num_rows, batch.rows.nbytes, max(oldest_age, 0.0))
         log.info(
             "batch",
             lane=self._lane.name,

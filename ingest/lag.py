@@ -14,10 +14,10 @@ from ingest.stream_info import StreamState, message_from, stream_state
 
 log = structlog.get_logger(__name__)
 
-EVERY_S = 2.0
+EVERY_S = 1.0
 ALARM_S = 900.0
 RATE_MEMORY = 0.9
-"""Share that the rate keeps of its former value at each look: about 20 s of memory."""
+"""Share that the rate keeps of its former value at each look: about 10 s of memory."""
 
 
 class StreamRate:
@@ -59,6 +59,8 @@ async def _note(lane: Lane, state: StreamState, rate: float) -> None:
     gauge = lane.metrics.gauge
     gauge("ingest_stream_last_seq").set(state.last_seq)
     gauge("ingest_lag_messages").set(unread)
+    gauge("ingest_lag_seconds").set(age_s)
+    gauge("ingest_lag_measured_timestamp_seconds").set(time.time())
     gauge("ingest_retention_headroom_messages").set(position - state.first_seq)
     gauge("ingest_retention_headroom_seconds").set(left_s)
     if unread and left_s < ALARM_S:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.registry import CollectorRegistry
 
+from ingest.reading_ages import ReadingAges
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 ROWS = (1, 10, 100, 1_000, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
 BYTES = tuple(float(1 << power) for power in range(10, 31, 2))
@@ -74,6 +76,8 @@ class Metrics:
             for name, text in (
                 ("ingest_stream_last_seq", "Last sequence of the stream"),
                 ("ingest_lag_messages", "Messages between the watermark and the stream's end"),
+                ("ingest_lag_seconds", "Age of the oldest message beyond the watermark"),
+                ("ingest_lag_measured_timestamp_seconds", "When the lag was measured, Unix time"),
                 ("ingest_retention_headroom_messages", "Messages that retention is away from us"),
                 ("ingest_retention_headroom_seconds", "Estimated time until unread data is lost"),
                 ("ingest_buffer_bytes", "Payload bytes read ahead"),
@@ -87,6 +91,9 @@ class Metrics:
         self._freshness = self._gauge(
             "ingest_freshness_seconds", "Age of the newest stored reading", ("sink", "lane", "time")
         )
+        self.reading_ages = ReadingAges(lane, path)
+        if path == "hot":
+            self.registry.register(self.reading_ages)
 
     def reader(self) -> ReaderMetrics:
         """The reader's share, labelled."""

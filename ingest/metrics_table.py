@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from prometheus_client.metrics import MetricWrapperBase
 
 from ingest.metrics import Metrics
+from ingest.reading_ages import LABELS, ReadingAges
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,10 @@ def metric_rows() -> list[MetricRow]:
     registry = Metrics("LANE", "hot").registry
     rows = []
     for collector in list(registry._collector_to_names):  # noqa: SLF001 - there is no public way
-        assert isinstance(collector, MetricWrapperBase)
-        labels = tuple(collector._labelnames)  # noqa: SLF001 - likewise
+        assert isinstance(collector, MetricWrapperBase | ReadingAges)
+        labels = (
+            LABELS if isinstance(collector, ReadingAges) else tuple(collector._labelnames)  # noqa: SLF001 - likewise
+        )
         for family in collector.describe():
             name = f"{family.name}_total" if family.type == "counter" else family.name
             rows.append(MetricRow(name, family.type, labels, family.documentation))
