@@ -8,6 +8,7 @@
     ├── WorkCancelled      (transient)  a unit of work saw that it was asked to end
     ├── TrinoUnavailable   (transient)  Trino does not answer or has no resources for now
     └── TrinoRefused       (terminal)   Trino refuses the statement; repeating it changes nothing
+        └── TrinoLimitReached           the statement needs more memory or time than Trino allows
 
 Transient and terminal mean what they mean in ``ingest.errors``: a run is repeated by class, never
 by text. Work that was stopped leaves the tables as they were and is safe to repeat.
@@ -64,3 +65,7 @@ class TrinoUnavailable(PipelineError, Transient):  # noqa: N818 - the name says 
 
 class TrinoRefused(PipelineError, Terminal):  # noqa: N818 - the name says the state
     """Trino refuses the statement or the credentials; repeating it changes nothing."""
+
+
+class TrinoLimitReached(TrinoRefused):
+    """The statement needs more memory, time or scanning than Trino allows; a smaller one may do."""

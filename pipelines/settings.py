@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
@@ -24,7 +24,12 @@ class TrinoSettings(Section):
     )
     ca_file: Path | None = Field(None, description="CA that signed Trino's certificate")
     catalog: str = Field("iceberg", description="Trino's name of the Iceberg catalog")
-    connect_timeout_s: Positive = Field(5.0, description="Wait for one answer of Trino")
+    connect_timeout_s: Positive = Field(
+        5.0, description="Wait for a connection; sensors and doctors wait no longer for an answer"
+    )
+    answer_timeout_s: Positive = Field(
+        30.0, description="Wait for one answer about a running statement"
+    )
     query_timeout_s: Positive = Field(3600.0, description="Longest statement")
 
 
@@ -33,6 +38,50 @@ class MaintenanceSettings(Section):
 
     contracts: str = Field(
         "", description="Contracts to maintain, separated by commas; empty: the setting contract"
+    )
+    target_file_bytes: Annotated[int, Field(ge=1 << 20)] = Field(
+        128 << 20, description="Size that compaction aims at; files above 3/4 of it are left alone"
+    )
+    min_files: Annotated[int, Field(ge=2)] = Field(
+        5, description="Small files of a partition from which on they are merged"
+    )
+    debt_files: Count = Field(
+        50, description="Files that merging would remove, from which on compaction starts by itself"
+    )
+    unit_max_bytes: Annotated[int, Field(ge=1 << 20)] = Field(
+        128 << 20, description="Bytes that one compaction statement reads"
+    )
+    unit_max_files: Annotated[int, Field(ge=2, le=2000)] = Field(
+        200, description="Files that one compaction statement merges"
+    )
+    open_partition: Literal["last", "skip"] = Field(
+        "last", description="The partition that is still written: compacted last, or not at all"
+    )
+    threads: Annotated[int, Field(ge=1)] = Field(
+        1, description="Drivers that one maintenance statement may use on each node of Trino"
+    )
+    give_up_after_s: Positive = Field(
+        600.0, description="A run ends when the budget gives it no room for this long"
+    )
+    debt_check_every_s: Annotated[int, Field(ge=10)] = Field(
+        60, description="How often the small files are looked at"
+    )
+    snapshot_retention_h: Annotated[float, Field(ge=1)] = Field(
+        168.0,
+        description="Snapshots older than this are expired; below an hour a reader could lose"
+        " the one it reads",
+    )
+    orphan_retention_h: Annotated[float, Field(ge=24)] = Field(
+        168.0,
+        description="Files in no snapshot are removed when older; below the longest time from"
+        " upload to commit the table becomes unreadable, so never below a day",
+    )
+    manifests_at: str = Field("25 * * * *", description="When manifests are merged (cron, UTC)")
+    snapshots_at: str = Field("10 2 * * *", description="When snapshots are expired (cron, UTC)")
+    statistics_at: str = Field("40 2 * * *", description="When statistics are made (cron, UTC)")
+    orphans_at: str = Field("10 3 * * 0", description="When orphans are removed (cron, UTC)")
+    min_manifests: Annotated[int, Field(ge=2)] = Field(
+        20, description="Manifests from which on they are merged"
     )
 
 

@@ -19,6 +19,7 @@ from ingest.settings_sources import DELIMITER, PREFIX
 from ingest.sinks.iceberg import IcebergSink
 from pipelines.scope import Scope
 from pipelines.settings import PipelineSettings, load_pipeline_settings
+from pipelines.trino_client import QUERIES, Trino
 
 Result = TypeVar("Result")
 CLIENT_NAME = "iot-pipelines"
@@ -53,6 +54,13 @@ class Lakehouse(dg.ConfigurableResource[None]):
     def sink(self, scope: Scope) -> IcebergSink:
         """The lake table as `ingest` knows it."""
         return IcebergSink(self.settings, scope.contract, scope.lane)
+
+    def trino(self, source: str = QUERIES, *, patient: bool = True) -> Trino:
+        """Statements on Trino under ``source``; nothing is connected before the first one.
+
+        Raises SettingsError when its URL cannot work.
+        """
+        return Trino(self.pipeline_settings.trino, source, patient=patient)
 
     def nats(self, work: Callable[[NatsLink], Awaitable[Result]]) -> Result:
         """Result of ``work`` over a connection of its own.
