@@ -13,8 +13,9 @@ import structlog
 from ingest.errors import IngestError
 from ingest.ledger import Ledger, LedgerConflictError
 from ingest.proof.compare import Comparison
-from ingest.proof.facts import Facts, gathered
+from ingest.proof.facts import Facts, OpenLake, gathered
 from ingest.proof.findings import Finding
+from ingest.proof.iceberg_side import iceberg_side
 from ingest.proof.manifest import check as check_manifest
 from ingest.proof.plan import Kind, Known, Part, make_plan
 from ingest.proof.report import Report
@@ -54,14 +55,20 @@ class Progress(Protocol):
         """So many more are done."""
 
 
-async def verify(settings: Settings, options: VerifyOptions, progress: Progress) -> Report:
-    """Compares the closed range on all sides.
+async def verify(
+    settings: Settings,
+    options: VerifyOptions,
+    progress: Progress,
+    *,
+    open_lake: OpenLake = iceberg_side,
+) -> Report:
+    """Compares the closed range on all sides; ``open_lake`` chooses who reads the lake.
 
     Raises StreamUnavailableError, SinkUnavailableError, DataLostError (retention was faster),
     NothingClosedError, HistoryChangedError, and what a wrong setup raises.
     """
     started = time.monotonic()
-    async with gathered(settings, full=options.full) as facts:
+    async with gathered(settings, full=options.full, open_lake=open_lake) as facts:
         known = facts.known(options.upto)
         plan = make_plan(known, full=options.full)
         progress.start(sum(len(one.segment.range) for one in plan if _counts(one)))

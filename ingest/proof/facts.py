@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from pyiceberg.table import Table
 
@@ -27,6 +28,15 @@ from ingest.sinks.iceberg import IcebergSink
 from ingest.stream_info import StreamState, stream_state
 
 HOT = "clickhouse"
+
+
+class OpenLake(Protocol):
+    """Opens the lake's side of a proof on the table as it was loaded; blocks."""
+
+    def __call__(
+        self, settings: Settings, table: Table, lane: str, columns: Columns, *, full: bool
+    ) -> Side:
+        """The lane's rows; ``full`` looks into every file, whatever its bounds say."""
 
 
 class NothingClosedError(IngestError):
@@ -88,8 +98,10 @@ class Facts:
 
 
 @contextlib.asynccontextmanager
-async def gathered(settings: Settings, *, full: bool) -> AsyncIterator[Facts]:
-    """The lane's facts as of now, connected; closed on exit.
+async def gathered(
+    settings: Settings, *, full: bool, open_lake: OpenLake = iceberg_side
+) -> AsyncIterator[Facts]:
+    """The lane's facts as of now, connected; closed on exit. ``open_lake`` reads the lake.
 
     Raises StreamUnavailableError, SinkUnavailableError, StreamConfigError, SchemaMismatchError.
     """
@@ -113,7 +125,7 @@ async def gathered(settings: Settings, *, full: bool) -> AsyncIterator[Facts]:
         table = await asyncio.to_thread(sink.load)
         hot = hot_side(settings, contract.stream, columns)
         lake = await asyncio.to_thread(
-            iceberg_side, settings, table, contract.stream, columns, full=full
+            open_lake, settings, table, contract.stream, columns, full=full
         )
         sides += [hot, lake]
         yield Facts(
