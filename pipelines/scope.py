@@ -12,9 +12,13 @@ from ingest.settings import Settings
 
 @dataclass(frozen=True)
 class Scope:
-    """One contract's part of the graph."""
+    """One contract's part of the graph.
+
+    ``source`` is the contract's packaged name or file, as the setting ``contract`` takes it.
+    """
 
     contract: Contract
+    source: str = ""
 
     @property
     def lane(self) -> str:
@@ -71,4 +75,4 @@ def scopes(settings: Settings, contracts: str) -> list[Scope]:
     Raises ContractError for a contract that cannot be read.
     """
     names = [name.strip() for name in contracts.split(",") if name.strip()]
-    return [Scope(load_contract(name)) for name in names or [settings.contract]]
+    return [Scope(load_contract(name), name) for name in names or [settings.contract]]

@@ -40,6 +40,11 @@ class Lakehouse(dg.ConfigurableResource[None]):
         """Settings of `ingest`. Raises SettingsError naming what is wrong."""
         return load_settings(self._folder, **_overrides(self.variables, maintenance=False))
 
+    def settings_of(self, scope: Scope) -> Settings:
+        """Settings of `ingest` for the scope's contract, which may be another than theirs."""
+        settings = self.settings
+        return settings.model_copy(update={"contract": scope.source or settings.contract})
+
     @property
     def pipeline_settings(self) -> PipelineSettings:
         """Settings of the maintenance side. Raises SettingsError naming what is wrong."""
