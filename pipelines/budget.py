@@ -19,6 +19,9 @@ from pipelines.settings import BudgetSettings
 LEAST_READINGS = 100
 """With fewer readings a 99th percentile is the age of one or two of them and says nothing."""
 
+BEHIND_S = 10.0
+"""Arrived and stored messages are compared over this time: inserts come in bursts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PathSample:
@@ -160,7 +163,7 @@ def _start(
     known: Sequence[Sample], limits: BudgetSettings, state: State, now_s: float
 ) -> Go | Wait:
     """Whether waiting work may start."""
-    quiet = [one for one in known if one.at_s > now_s - limits.quiet_s]
+    quiet = _last(known, limits.quiet_s, now_s) or [known[-1]]
     worst = max((_worst(one, limits, state.baseline_s) for one in quiet), key=_share)
     if worst.share >= limits.go_below:
         return Wait(worst.reason)
@@ -168,7 +171,7 @@ def _start(
         return Wait(f"watched the hot path for less than {limits.quiet_s:g} s")
     for use in (
         _long(known, limits, state, now_s),
-        _falling_behind(quiet, limits),
+        _falling_behind(_last(known, BEHIND_S, now_s), limits),
         _cpu(quiet, limits),
     ):
         if use is not None and use.share >= 1:
@@ -186,11 +189,14 @@ def _go_on(
     over = [use for use in newest if use.share >= 1]
     if len(over) >= limits.stop_after:
         return Stop(f"{over[-1].reason}; {len(over)} of the last {len(newest)} samples")
-    recent = [one for one in known if one.at_s > now_s - limits.quiet_s]
-    behind = _falling_behind(recent, limits)
+    behind = _falling_behind(_last(known, BEHIND_S, now_s), limits)
     if behind is not None and behind.share >= 1:
         return Stop(behind.reason)
     return Go(newest[-1].reason)
+
+
+def _last(known: Sequence[Sample], span_s: float, now_s: float) -> list[Sample]:
+    return [one for one in known if one.at_s > now_s - span_s]
 
 
 def _worst(sample: Sample, limits: BudgetSettings, baseline_s: float | None) -> Use:
@@ -233,7 +239,7 @@ def _long(
     known: Sequence[Sample], limits: BudgetSettings, state: State, now_s: float
 ) -> Use | None:
     """Use of the latency budget over its whole window: bad stretches are paid off by good ones."""
-    value = p99([one for one in known if one.at_s > now_s - limits.window_s])
+    value = p99(_last(known, limits.window_s, now_s))
     if value is None:
         return None
     name = f"hot p99 of the last {limits.window_s:g} s"

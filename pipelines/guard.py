@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -17,10 +17,12 @@ from typing import Protocol, TypeVar
 import structlog
 
 from ingest.errors import Transient
+from ingest.settings import Settings
 from pipelines.budget import Go, Sample, State, Stop, decide, learn
 from pipelines.cancel import Cancel
 from pipelines.cost import Cost, Guarded, figures
 from pipelines.errors import BudgetBroken, BudgetNotMet, PipelineError
+from pipelines.hot_samples import HotSampler
 from pipelines.settings import BudgetSettings
 
 log = structlog.get_logger(__name__)
@@ -194,3 +196,8 @@ class Guard:
 
     def _state(self, *, running: bool) -> State:
         return State(running, self._baseline_s)
+
+
+def open_guard(settings: Settings, budget: BudgetSettings, lanes: Sequence[str]) -> Guard:
+    """A guard of the lanes' writers, found by the settings; nothing is opened yet."""
+    return Guard(budget, HotSampler(settings, budget, lanes))

@@ -123,8 +123,10 @@ class BudgetSettings(Section):
     behind_share: Share = Field(
         0.2, gt=0, description="Share of what arrives that the hot path may leave unstored"
     )
-    cpu_busy_max: Share = Field(
-        0.95, gt=0, description="CPU in use (without niced processes) above which no work starts"
+    cpu_busy_max: Positive = Field(
+        0.95,
+        description="Share of the CPU in use (niced processes aside) above which no work starts;"
+        " above 1 it is not looked at",
     )
     stop_after: Count = Field(
         4, description="Looks over the budget, of twice as many, that stop the work"
