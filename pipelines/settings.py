@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -83,6 +84,40 @@ class MaintenanceSettings(Section):
     min_manifests: Annotated[int, Field(ge=2)] = Field(
         20, description="Manifests from which on they are merged"
     )
+    watermarks_every_s: Annotated[int, Field(ge=10)] = Field(
+        30, description="How often the watermarks of stream and tables are looked at"
+    )
+    late_after_s: Positive = Field(
+        3600.0, description="A reading stored this long after its own time counts as late"
+    )
+    daily_from: date = Field(
+        date(2025, 1, 1), description="First UTC day of the daily summary (event time)"
+    )
+    daily_every_s: Annotated[int, Field(ge=30)] = Field(
+        300, description="How often days are looked for whose summary is out of date"
+    )
+    retention_at: str = Field(
+        "20 4 * * *", description="When days are dropped from the hot table (cron, UTC)"
+    )
+    rehydrated_keep_days: Count = Field(
+        7, description="Days that a rehydrated day stays in the hot table"
+    )
+    rehydrate_block_rows: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        50_000, description="Rows of one insert of a rehydration"
+    )
+    last_seen_at: str = Field(
+        "*/10 * * * *", description="When silent devices are looked for (cron, UTC)"
+    )
+    seen_within_days: Count = Field(
+        3, description="Devices not seen for longer are forgotten, not silent"
+    )
+    silent_intervals: Positive = Field(
+        5.0, description="A device is silent after this many of its own median intervals"
+    )
+    silent_least_s: Positive = Field(300.0, description="Nobody is silent sooner than this")
+    dlq_report_at: str = Field(
+        "5 * * * *", description="When the dead-letter queue is reported (cron, UTC)"
+    )
 
 
 class BudgetSettings(Section):
@@ -144,7 +179,23 @@ class QualitySettings(Section):
 
 
 class AlertSettings(Section):
-    """Where failed runs and red checks are reported."""
+    """Where failed runs, red checks and silent devices are told."""
+
+    webhook_url: SecretStr = Field(
+        SecretStr(""), description="URL that gets each alert as JSON by POST; empty: none"
+    )
+    webhook_token: SecretStr | None = Field(
+        None, description="Sent to the webhook as `Authorization: Bearer`"
+    )
+    timeout_s: Annotated[float, Field(gt=0, le=10)] = Field(
+        5.0, description="Longest wait for one answer of webhook or NATS"
+    )
+    nats_subject: str = Field(
+        "", description="Subject prefix: alerts go to <prefix>.<lane>; empty: none"
+    )
+    every_s: Annotated[int, Field(ge=10)] = Field(
+        30, description="How often failed runs and red checks are looked for"
+    )
 
 
 class PipelineSettings(Section):

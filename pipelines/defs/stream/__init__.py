@@ -1,12 +1,19 @@
-"""The streams: readings and dead letters."""
+"""The stream, its dead letters and the tables that `ingest` feeds from it."""
 
 from __future__ import annotations
 
 import dagster as dg
 
+from pipelines.defs.stream.assets import fed_by_ingest
+from pipelines.defs.stream.sensors import watermark_sensor
 from pipelines.scope import Scope
+from pipelines.settings import load_pipeline_settings
 
 
-def definitions(scope: Scope) -> dg.Definitions:  # noqa: ARG001
+def definitions(scope: Scope) -> dg.Definitions:
     """The area of one contract."""
-    return dg.Definitions()
+    maintenance = load_pipeline_settings().maintenance
+    return dg.Definitions(
+        assets=fed_by_ingest(scope),
+        sensors=[watermark_sensor(scope, maintenance.watermarks_every_s)],
+    )

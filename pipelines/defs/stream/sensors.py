@@ -1,0 +1,96 @@
+"""The look at a lane's watermarks that brings the external assets to life."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import dagster as dg
+import msgspec
+
+from ingest.errors import IngestError
+from ingest.status import lane_status
+from pipelines.resources.lakehouse import Lakehouse
+from pipelines.scope import Scope
+from pipelines.watermarks import (
+    DEAD_LETTERS,
+    HOT,
+    LAKE,
+    STREAM,
+    LaneAges,
+    Memory,
+    Progress,
+    impatient,
+    lane_ages,
+    progress,
+    remember,
+)
+
+_WORDS = {STREAM: "stream", HOT: "hot table", LAKE: "lake table", DEAD_LETTERS: "dead letters"}
+
+
+def watermark_sensor(scope: Scope, every_s: int) -> dg.SensorDefinition:
+    """Reports a materialisation where a watermark moved, an observation where one lags.
+
+    A system that is away hides no other: what could not be asked is told as an observation.
+    """
+    keys = {
+        STREAM: scope.stream,
+        HOT: scope.hot_table,
+        LAKE: scope.lake_table,
+        DEAD_LETTERS: scope.dead_letters,
+    }
+
+    @dg.sensor(
+        name=f"watermarks_{scope.name}",
+        description=f"Watermarks, lag and sizes of {scope.lane}, as events of its assets.",
+        minimum_interval_seconds=every_s,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def watermarks(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
+        before = _memory(context.cursor)
+        now = time.time()
+        found = _look(scope, lakehouse, before, now)
+        for one in found:
+            if one.problem:
+                context.log.warning("%s: %s", _WORDS[one.part], one.problem)
+        cursor = msgspec.json.encode(remember(found, before, now)).decode()
+        events = [event for one in found for event in _events(one, keys[one.part])]
+        if events:
+            return dg.SensorResult(asset_events=events, cursor=cursor)
+        told = "; ".join(f"{_WORDS[one.part]} at {one.position:,}" for one in found if one.position)
+        return dg.SensorResult(skip_reason=f"nothing moved: {told or 'no data yet'}", cursor=cursor)
+
+    return watermarks
+
+
+def _look(scope: Scope, lakehouse: Lakehouse, before: Memory, now: float) -> list[Progress]:
+    settings = impatient(lakehouse.settings_of(scope))
+    status = asyncio.run(lane_status(settings))
+    ages = LaneAges()
+    if "NATS" not in status.problems:
+        try:
+            ages = lakehouse.nats(lambda link: lane_ages(link, scope.contract, status))
+        except IngestError as error:
+            status.problems.setdefault("NATS", str(error))
+    return progress(status, ages, before, now)
+
+
+def _memory(cursor: str | None) -> Memory:
+    """What the last look saw; a cursor of another version counts as none."""
+    try:
+        return msgspec.json.decode(cursor or "{}", type=Memory)
+    except msgspec.DecodeError:
+        return {}
+
+
+def _events(one: Progress, key: dg.AssetKey) -> list[dg.AssetMaterialization | dg.AssetObservation]:
+    metadata: dict[str, int | float | str] = dict(one.figures)
+    if one.problem:
+        metadata["problem"] = one.problem
+    if one.moved or one.current:
+        description = "moved" if one.moved else "holds everything that the stream holds"
+        return [dg.AssetMaterialization(key, description=description, metadata=metadata)]
+    if one.problem or one.lag_messages:
+        return [dg.AssetObservation(key, description=one.problem or "lags", metadata=metadata)]
+    return []
