@@ -28,6 +28,9 @@ class ClickHouse:
     name: str = "clickhouse"
     ports: Mapping[str, PortWish] = {"http": PortWish(8123)}
     secrets: tuple[str, ...] = tuple(f"clickhouse_{role}_password" for role in ROLES)
+    connects_to: tuple[str, ...] = ()
+    healthy_within_s: float = 30.0
+    grace_s: float = 5.0
 
     def prepare(self, place: Place) -> Launch:
         """Write the users; the data survives restarts."""

@@ -37,6 +37,9 @@ class Nats:
     name: str = "nats"
     ports: Mapping[str, PortWish] = {"client": PortWish(4222), "monitor": PortWish(8222)}
     secrets: tuple[str, ...] = ("nats_password",)
+    connects_to: tuple[str, ...] = ()
+    healthy_within_s: float = 30.0
+    grace_s: float = 5.0
 
     def prepare(self, place: Place) -> Launch:
         """Write nats.conf; the store survives restarts."""

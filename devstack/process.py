@@ -98,6 +98,7 @@ def _start(launch: Launch, log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **launch.environment},
+            cwd=launch.directory,
             start_new_session=True,
             # It only calls into libc, which is loaded before the fork.
             preexec_fn=_death_bond(),  # noqa: PLW1509

@@ -34,6 +34,9 @@ class SeaweedFS:
         "admin": PortWish(23646, paired=True),
     }
     secrets: tuple[str, ...] = ("s3_secret_key", "weed_jwt", "weed_admin_password")
+    connects_to: tuple[str, ...] = ()
+    healthy_within_s: float = 30.0
+    grace_s: float = 5.0
 
     def prepare(self, place: Place) -> Launch:
         """Choose the flags; options that an earlier run saved are dropped."""

@@ -17,14 +17,17 @@ class Place:
     directory: Path
     ports: dict[str, int]
     secrets: dict[str, str] = field(repr=False)
+    neighbours: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Ports of the services that it connects to, by service; those that are there."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A process to start: arguments, and what is added to the environment."""
+    """A process to start: arguments, what is added to the environment, where it runs."""
 
     arguments: list[str]
     environment: dict[str, str] = field(default_factory=dict, repr=False)
+    directory: Path | None = None
 
 
 class Service(Protocol):
@@ -33,6 +36,11 @@ class Service(Protocol):
     name: str
     ports: Mapping[str, PortWish]
     secrets: tuple[str, ...]
+    connects_to: tuple[str, ...]
+    """Services whose ports stand in its configuration."""
+    healthy_within_s: float
+    grace_s: float
+    """Time to end after SIGTERM, before SIGKILL."""
 
     def prepare(self, place: Place) -> Launch:
         """Write configuration into the folder and say what to run."""

@@ -18,14 +18,15 @@ from devstack.process import Child, created, kill_leftover
 from devstack.seaweedfs import SeaweedFS
 from devstack.service import Place, Service, write_private
 from devstack.state import DirectoryLock, State
+from devstack.trino.server import Trino
 
-_ALL: tuple[Service, ...] = (Nats(), SeaweedFS(), ClickHouse())
+_ALL: tuple[Service, ...] = (Nats(), SeaweedFS(), ClickHouse(), Trino())
 SERVICES: dict[str, Service] = {service.name: service for service in _ALL}
 """Every service that can be asked for, by name."""
+DEFAULT = ("nats", "seaweedfs", "clickhouse")
+"""What starts when nobody asks for more."""
 
-_HEALTHY_WITHIN_S = 30.0
 _POLL_S = 0.02
-_GRACE_S = 5.0
 _ATTEMPTS = 3
 # How the services say that another program has their port.
 _CLASHES = ("address already in use", "is not available on 127.0.0.1")
@@ -41,7 +42,7 @@ class Devstack:
     def __init__(
         self,
         directory: Path,
-        services: Iterable[str] = ("nats", "seaweedfs", "clickhouse"),
+        services: Iterable[str] = DEFAULT,
         ephemeral_ports: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         self.directory = directory.resolve()
@@ -107,7 +108,7 @@ class Devstack:
         children, self._children = self._children, {}
         if children:
             with ThreadPoolExecutor(len(children)) as pool:
-                list(pool.map(lambda child: child.stop(_GRACE_S), children.values()))
+                list(pool.map(lambda name: children[name].stop(SERVICES[name].grace_s), children))
             self._state.processes.clear()
             self._state.save(self.directory)
         self._lock.release()
@@ -176,9 +177,10 @@ class Devstack:
             if attempt == _ATTEMPTS or len(clashed) < len(failures):
                 raise DevstackError(next(iter(failures.values())))
             for name in clashed:
-                self._children.pop(name).kill()
                 self._state.ports.pop(name)
-            waiting = [self._known(name) for name in clashed]
+            waiting = [s for s in self._services if {s.name, *s.connects_to} & set(clashed)]
+            for service in waiting:
+                self._children.pop(service.name).kill()
 
     def _choose_ports(self, services: list[Service]) -> None:
         taken = {
@@ -207,7 +209,7 @@ class Devstack:
 
     def _await_health(self, services: list[Service]) -> dict[str, str]:
         """Wait until all are healthy; say of the others, by name, why they are not."""
-        deadline = time.monotonic() + _HEALTHY_WITHIN_S
+        began = time.monotonic()
         waiting = list(services)
         failures: dict[str, str] = {}
         while waiting:
@@ -217,8 +219,8 @@ class Devstack:
                 exit_code = self._children[service.name].exit_code
                 if exit_code is not None:
                     failures[service.name] = self._why(service, f"exited with code {exit_code}")
-                elif time.monotonic() > deadline:
-                    why = f"is not healthy after {_HEALTHY_WITHIN_S:.0f} s"
+                elif time.monotonic() > began + service.healthy_within_s:
+                    why = f"is not healthy after {service.healthy_within_s:.0f} s"
                     failures[service.name] = self._why(service, why)
                 elif not service.is_healthy(self._place(service)):
                     continue
@@ -234,7 +236,8 @@ class Devstack:
 def place_of(service: Service, directory: Path, state: State) -> Place:
     """Where `service` lives in `directory`; secrets that are missing are made in `state`."""
     secrets = {name: state.secret(name) for name in service.secrets}
-    return Place(directory / service.name, state.ports.get(service.name, {}), secrets)
+    neighbours = {name: state.ports[name] for name in service.connects_to if name in state.ports}
+    return Place(directory / service.name, state.ports.get(service.name, {}), secrets, neighbours)
 
 
 def _service(name: str) -> Service:

@@ -23,6 +23,7 @@ from ingest.kept import open_bucket
 from ingest.nats_link import NatsLink, connect
 from ingest.provision import init
 from ingest.settings import Settings, load_settings
+from ingest.settings_sources import env_name, setting_names
 from ingest.sinks.iceberg import IcebergSink
 from ingest.stream_info import StreamState, stream_state
 from tests.support.waiting import until
@@ -145,7 +146,8 @@ class TestLane:
     @property
     def settings(self) -> Settings:
         """Settings as the lane's processes see them."""
-        names = {k: v for k, v in self.env.items() if k.startswith("IOT_")}
+        known = {env_name(name) for name in setting_names(Settings)}
+        names = {k: v for k, v in self.env.items() if k in known}
         dotted = {k.removeprefix("IOT_").lower(): v for k, v in names.items()}
         return load_settings(self.folder, **dotted)
 

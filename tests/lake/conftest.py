@@ -1,0 +1,30 @@
+"""The platform with the real Trino, started once; a fresh lane for each test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devstack.supervisor import Devstack
+from devstack.trino.install import ensure
+from devstack.trino.progress import Progress
+from tests.support.lane import TestLane
+
+
+@pytest.fixture(scope="session")
+def trino_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
+    """NATS, SeaweedFS, ClickHouse and Trino on free ports, shared by the whole run."""
+    ensure(Progress())
+    folder = tmp_path_factory.mktemp("devstack-trino")
+    with Devstack(folder, ("nats", "seaweedfs", "clickhouse", "trino"), True) as running:
+        yield running
+
+
+@pytest.fixture
+def lake_lane(trino_stack: Devstack, tmp_path: Path) -> Iterator[TestLane]:
+    """A lane with names of its own on the platform with Trino; `init()` is the test's to call."""
+    with TestLane(trino_stack, tmp_path, secrets.token_hex(4)) as fresh:
+        yield fresh
