@@ -33,13 +33,14 @@ class HistoryChangedError(IngestError):
 class VerifyOptions:
     """What to compare and what to put on record.
 
-    ``full`` compares everything again; ``upto`` ends the range at that sequence; ``ledger``
-    records what was proven; ``accept`` records what does not hold too, so that later runs go on
-    after it.
+    ``full`` compares everything again; ``upto`` ends the range at that sequence; ``since`` begins
+    it there, proven before or not, and records nothing; ``ledger`` records what was proven;
+    ``accept`` records what does not hold too, so that later runs go on after it.
     """
 
     full: bool = False
     upto: int | None = None
+    since: int | None = None
     ledger: bool = True
     accept: bool = False
     manifests: tuple[Path, ...] = ()
@@ -68,9 +69,14 @@ async def verify(
     NothingClosedError, HistoryChangedError, and what a wrong setup raises.
     """
     started = time.monotonic()
-    async with gathered(settings, full=options.full, open_lake=open_lake) as facts:
+    async with gathered(
+        settings,
+        full=options.full,
+        every_entry=options.since is not None,
+        open_lake=open_lake,
+    ) as facts:
         known = facts.known(options.upto)
-        plan = make_plan(known, full=options.full)
+        plan = make_plan(known, full=options.full, since=options.since)
         progress.start(sum(len(one.segment.range) for one in plan if _counts(one)))
         comparison = Comparison(facts, full=options.full, advance=progress.advance)
         results = [await comparison.compare(part) for part in plan]
@@ -83,13 +89,14 @@ async def verify(
             results=results,
             strays=strays,
             readers={facts.hot.name: facts.hot.how, facts.lake.name: facts.lake.how},
+            scanned={facts.hot.name: facts.hot.scanned, facts.lake.name: facts.lake.scanned},
             notes=_notes(results),
         )
         if options.manifests:
             report.manifest, report.manifest_findings = await check_manifest(
                 facts, options.manifests, known.upto.sequence
             )
-        if options.ledger:
+        if options.ledger and options.since is None:
             await _record(facts.ledger, facts.lane, known, report, accept=options.accept)
         report.seconds = time.monotonic() - started
     return report

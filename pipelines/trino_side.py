@@ -7,13 +7,12 @@ holds none of them, so that a look at new rows reads new files.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pyiceberg.table import Table
 
 from ingest.proof.iceberg_side import NAME, iceberg_side
-from ingest.proof.side import Columns, Groups, RowHash, Segment, Side
+from ingest.proof.side import Columns, Groups, RowHash, Scanned, Segment, Side
 from ingest.proof.sums import BUCKET, Sum, Sums
 from ingest.ranges import SequenceRange
 from ingest.settings import Settings
@@ -31,16 +30,6 @@ from pipelines.trino_fingerprint import (
 
 _WORD = 64
 """Sequences whose presence fits into the bits of one BIGINT."""
-
-
-@dataclass
-class Scanned:
-    """What Trino read for a side: rows of scans, bytes of the object store, seconds of CPU."""
-
-    statements: int = 0
-    rows: int = 0
-    bytes: int = 0
-    cpu_s: float = 0.0
 
 
 class TrinoSide:
@@ -62,6 +51,7 @@ class TrinoSide:
         self.name = NAME
         self.how = "trino"
         self.scanned = Scanned()
+        self.cpu_s = 0.0
         self._trino = trino
         self._table = table
         self._lane = lane
@@ -92,8 +82,8 @@ class TrinoSide:
             values,
         )
         return {
-            int(bucket): Sum(*map(int, counts), fingerprint=combined(int(lows), int(highs)))
-            for bucket, *counts, lows, highs in rows
+            bucket: Sum(n, pairs, messages, first, last, combined(lows, highs))
+            for bucket, n, pairs, messages, first, last, lows, highs in rows
         }
 
     def hashes(self, segment: Segment) -> list[RowHash]:
@@ -169,10 +159,9 @@ class TrinoSide:
 
     def _run(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         done = self._trino.execute(sql, values, self._cancel, repeatable=True)
-        self.scanned.statements += 1
         self.scanned.rows += done.rows_read
         self.scanned.bytes += done.bytes_read
-        self.scanned.cpu_s += done.cpu_s
+        self.cpu_s += done.cpu_s
         return done.rows
 
 

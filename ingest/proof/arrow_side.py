@@ -13,7 +13,7 @@ from requests import RequestException
 from ingest.catalog import unavailable
 from ingest.fingerprint import MASK, UInt64Array, canonical_texts, row_hashes, value_hashes
 from ingest.messages import Int64Array
-from ingest.proof.side import Columns, Groups, RowHash, Segment
+from ingest.proof.side import Columns, Groups, RowHash, Scanned, Segment
 from ingest.proof.sums import Sums, sums_of
 from ingest.ranges import SequenceRange
 
@@ -29,6 +29,7 @@ class ArrowSide:
     def __init__(self, name: str, table: Table, lane: str, columns: Columns, *, why: str) -> None:
         self.name = name
         self.how = f"pyarrow ({why})"
+        self.scanned = Scanned()
         self._table = table
         self._lane = lane
         self._columns = columns
@@ -106,6 +107,8 @@ class ArrowSide:
             scan = self._table.scan(row_filter=where, selected_fields=fields)
             for batch in scan.to_arrow_batch_reader():
                 if batch.num_rows:
+                    self.scanned.rows += batch.num_rows
+                    self.scanned.bytes += batch.nbytes
                     yield batch
         except FAILURES as error:
             raise unavailable(error) from error

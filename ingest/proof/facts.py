@@ -99,34 +99,36 @@ class Facts:
 
 @contextlib.asynccontextmanager
 async def gathered(
-    settings: Settings, *, full: bool, open_lake: OpenLake = iceberg_side
+    settings: Settings,
+    *,
+    full: bool,
+    every_entry: bool = False,
+    open_lake: OpenLake = iceberg_side,
 ) -> AsyncIterator[Facts]:
-    """The lane's facts as of now, connected; closed on exit. ``open_lake`` reads the lake.
+    """The lane's facts as of now, connected; closed on exit.
 
+    ``every_entry`` reads the whole ledger, as ``full`` does; ``open_lake`` chooses who reads the
+    lake.
     Raises StreamUnavailableError, SinkUnavailableError, StreamConfigError, SchemaMismatchError.
     """
-    contract = load_contract(settings.contract)
+    lane = load_contract(settings.contract).stream
     link = await connect(settings.nats, "ingest-verify", patient=False)
     sides: list[Side] = []
     try:
         bucket = await open_bucket(link)
-        store = RegistryStore(link, bucket, contract.stream)
+        store = RegistryStore(link, bucket, lane)
         registry = await store.read()
         if registry is None:
-            raise StreamConfigError(
-                f"the lane {contract.stream} is not registered; run `ingest init` first"
-            )
+            raise StreamConfigError(f"the lane {lane} is not registered; run `ingest init` first")
         columns = Columns(registry)
-        ledger = Ledger(link, contract.stream)
-        entries = await _entries(ledger, full=full)
+        ledger = Ledger(link, lane)
+        entries = await _entries(ledger, every=full or every_entry)
         # The sinks' positions before their rows: whatever they say is stored, is there to be read.
-        entry = await EntryStore(bucket, contract.stream, "").peek()
-        sink = IcebergSink(settings, columns.newest, contract.stream)
+        entry = await EntryStore(bucket, lane, "").peek()
+        sink = IcebergSink(settings, columns.newest, lane)
         table = await asyncio.to_thread(sink.load)
-        hot = hot_side(settings, contract.stream, columns)
-        lake = await asyncio.to_thread(
-            open_lake, settings, table, contract.stream, columns, full=full
-        )
+        hot = hot_side(settings, lane, columns)
+        lake = await asyncio.to_thread(open_lake, settings, table, lane, columns, full=full)
         sides += [hot, lake]
         yield Facts(
             settings=settings,
@@ -135,13 +137,13 @@ async def gathered(
             store=store,
             registry=registry,
             columns=columns,
-            state=await stream_state(link, contract.stream),
+            state=await stream_state(link, lane),
             table=table,
             ledger=ledger,
             entries=entries,
             hot_done=entry.done if entry else None,
             lake_watermark=sink.watermark(table),
-            stream=StreamSide(link, contract.stream, columns, settings),
+            stream=StreamSide(link, lane, columns, settings),
             hot=hot,
             lake=lake,
         )
@@ -165,8 +167,8 @@ def hot_side(settings: Settings, lane: str, columns: Columns) -> SqlSide:
     )
 
 
-async def _entries(ledger: Ledger, *, full: bool) -> tuple[LedgerEntry, ...]:
-    if full:
+async def _entries(ledger: Ledger, *, every: bool) -> tuple[LedgerEntry, ...]:
+    if every:
         return tuple(await ledger.entries())
     newest = await ledger.last()
     return (newest.entry,) if newest else ()

@@ -64,20 +64,25 @@ class Known:
     entries: tuple[LedgerEntry, ...]
 
 
-def make_plan(known: Known, *, full: bool) -> list[Part]:
+def make_plan(known: Known, *, full: bool, since: int | None = None) -> list[Part]:
     """The parts of the closed range, oldest first.
 
     Incremental: what follows the newest ledger entry. Full: everything in the ledger before that,
-    by the stream where it still holds an entry in whole.
+    by the stream where it still holds an entry in whole. With ``since``: the entries of the
+    ledger that begin at that sequence or later, and what follows both.
     """
     start = _Start.after(known)
-    parts = [_of_entry(known, entry) for entry in known.entries] if full else []
+    if since is not None:
+        start = max(start, _Start(_number(known.registry, known.upto.epoch), since))
+    again = full or since is not None
+    parts = [_of_entry(known, one) for one in known.entries if again and one.first >= (since or 0)]
+    parts = [one for one in parts if since is None or _within(one, known.upto)]
     for number, epoch in enumerate(known.registry.record.epochs):
         parts += _of_epoch(known, number, epoch, start)
     return [one for part in _merged(parts) for one in _spans(part)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class _Start:
     """The first sequence not covered yet: ``sequence`` of ``epoch``, all of later ones."""
 
@@ -107,6 +112,12 @@ def _of_entry(known: Known, entry: LedgerEntry) -> Part:
     if entry.first >= known.stream_first and entry.last <= end:
         return Part(Kind.STREAM, segment)
     return Part(Kind.LEDGER, segment, entry)
+
+
+def _within(part: Part, upto: Mark) -> bool:
+    """Whether the part begins at or below the mark; whole histories before it do."""
+    segment = part.segment
+    return segment.epoch != upto.epoch or segment.range.first <= upto.sequence
 
 
 def _merged(parts: list[Part]) -> list[Part]:

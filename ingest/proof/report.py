@@ -15,6 +15,7 @@ from ingest.proof.manifest import ManifestResult
 from ingest.proof.plan import Kind
 from ingest.proof.results import PartResult
 from ingest.proof.rollup import NAME as ROLLUP
+from ingest.proof.side import Scanned
 from ingest.proof.sums import NOTHING, Sum
 
 STREAM = "stream"
@@ -40,6 +41,7 @@ class Report:
     results: list[PartResult]
     strays: list[Finding]
     readers: dict[str, str]
+    scanned: dict[str, Scanned] = field(default_factory=dict)
     seconds: float = 0.0
     manifest: ManifestResult | None = None
     manifest_findings: list[Finding] = field(default_factory=list)
@@ -122,6 +124,7 @@ class Report:
             "findings": [one.as_dict() | {"text": str(one)} for one in self.findings],
             "manifest": msgspec.to_builtins(self.manifest) if self.manifest else None,
             "readers": self.readers,
+            "scanned": {name: asdict(one) for name, one in self.scanned.items()},
             "ledger_entries_added": self.appended,
             "accepted": self.accepted,
             "notes": self.notes,

@@ -37,6 +37,14 @@ class RowHash:
     hash: int
 
 
+@dataclass
+class Scanned:
+    """What an engine read for a side, as the engine itself reports it."""
+
+    rows: int = 0
+    bytes: int = 0
+
+
 Groups = dict[str, tuple[int, int]]
 """Number of rows and sum of hashes modulo 2^64, by value."""
 
@@ -47,6 +55,8 @@ class Side(Protocol):
     name: str
     how: str
     """Who read the rows, for the report."""
+    scanned: Scanned
+    """Read so far."""
 
     def sums(self, segment: Segment) -> Sums:
         """Sums by bucket. Raises SinkUnavailableError, SchemaMismatchError."""

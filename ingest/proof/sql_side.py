@@ -10,7 +10,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from ingest.clickhouse_client import connect, translate
 from ingest.proof.canonical_sql import hash_expression, quoted, row_hash, text
-from ingest.proof.side import Columns, Groups, RowHash, Segment
+from ingest.proof.side import Columns, Groups, RowHash, Scanned, Segment
 from ingest.proof.sums import BUCKET, Sum, Sums
 from ingest.ranges import SequenceRange
 from ingest.settings import ClickHouseSettings
@@ -42,6 +42,7 @@ class SqlSide:
     ) -> None:
         self.name = name
         self.how = "clickhouse"
+        self.scanned = Scanned()
         self._source = source
         self._lane = lane
         self._columns = columns
@@ -152,4 +153,6 @@ class SqlSide:
             result = self._client.query(query, parameters, settings=self._settings)
         except ClickHouseError as error:
             raise translate(error, sent=False) from error
+        self.scanned.rows += int(result.summary.get("read_rows", 0))
+        self.scanned.bytes += int(result.summary.get("read_bytes", 0))
         return [tuple(row) for row in result.result_rows]
