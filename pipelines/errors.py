@@ -7,6 +7,7 @@
     ├── BudgetBroken       (transient)  the work was stopped because the hot path suffered
     ├── WorkCancelled      (transient)  a unit of work saw that it was asked to end
     ├── TrinoUnavailable   (transient)  Trino does not answer or has no resources for now
+    │   └── TrinoConflict                   somebody else committed meanwhile
     └── TrinoRefused       (terminal)   Trino refuses the statement; repeating it changes nothing
         └── TrinoLimitReached           the statement needs more memory or time than Trino allows
 
@@ -61,6 +62,10 @@ class WorkCancelled(PipelineError, Transient):  # noqa: N818 - the name says the
 
 class TrinoUnavailable(PipelineError, Transient):  # noqa: N818 - the name says the state
     """Trino does not answer, or has no resources for the statement now."""
+
+
+class TrinoConflict(TrinoUnavailable):
+    """A commit lost against another client's; the statement changed nothing."""
 
 
 class TrinoRefused(PipelineError, Terminal):  # noqa: N818 - the name says the state

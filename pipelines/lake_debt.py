@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipelines.lake_files import LakeFile, LakeFiles, PartitionFiles
+from pipelines.lake_periods import Period
 from pipelines.settings import MaintenanceSettings
 
 OPEN_FOR = timedelta(minutes=15)
@@ -17,22 +18,61 @@ _FULL_WHILE_OPEN = 0.125
 
 
 @dataclass(frozen=True)
-class PartitionDebt:
-    """What merging the small files of one partition would change; ``files`` 0 when nothing is due.
+class Unit:
+    """Files of one partition that one statement merges, neighbours in the stream's order.
 
-    Files that only some merging would make are not small: in an open partition already an eighth
-    of the target size is enough, so that what comes in is not rewritten again with every file.
+    Merging neighbours keeps each file's range of sequences narrow, so that a scan for a range of
+    them still passes over the other files.
     """
 
+    label: str
+    period: Period | None
+    files: tuple[LakeFile, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes to rewrite."""
+        return sum(file.bytes for file in self.files)
+
+    @property
+    def rows(self) -> int:
+        """Rows to rewrite."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Locations of the files."""
+        return tuple(file.path for file in self.files)
+
+    def removes(self, target_bytes: int) -> int:
+        """Files fewer after merging into files of ``target_bytes``."""
+        return max(len(self.files) - max(-(-self.bytes // target_bytes), 1), 0)
+
+    def halves(self) -> tuple[Unit, ...]:
+        """Two smaller units, none when each would have a single file."""
+        middle = len(self.files) // 2
+        if middle < 2:
+            return ()
+        parts = (self.files[:middle], self.files[middle:])
+        return tuple(Unit(self.label, self.period, part) for part in parts)
+
+    def __str__(self) -> str:
+        return f"{len(self.files)} files ({self.bytes / 1e6:,.1f} MB) of {self.label}"
+
+
+@dataclass(frozen=True)
+class PartitionDebt:
+    """One partition and the units that would lessen its files; none when nothing is due."""
+
     partition: PartitionFiles
-    small: tuple[LakeFile, ...]
+    units: tuple[Unit, ...]
     files: int
     is_open: bool
 
     @property
     def bytes(self) -> int:
-        """Bytes that a merge would rewrite."""
-        return sum(file.bytes for file in self.small) if self.files else 0
+        """Bytes that merging would rewrite."""
+        return sum(unit.bytes for unit in self.units)
 
 
 @dataclass(frozen=True)
@@ -54,7 +94,16 @@ class Debt:
     @property
     def due(self) -> tuple[PartitionDebt, ...]:
         """Partitions in which something is to be merged."""
-        return tuple(one for one in self.partitions if one.files)
+        return tuple(one for one in self.partitions if one.units)
+
+    def units(self, partitions: Collection[str] = ()) -> tuple[Unit, ...]:
+        """Units in their order, of the partitions named by label (none named: of all)."""
+        return tuple(
+            unit
+            for one in self.partitions
+            if not partitions or one.partition.label in partitions
+            for unit in one.units
+        )
 
     def __str__(self) -> str:
         return (
@@ -72,25 +121,39 @@ def debt(files: LakeFiles, settings: MaintenanceSettings, now: datetime) -> Debt
     return Debt(tuple(sorted(found, key=_coldness)))
 
 
-def removable(small: Sequence[LakeFile], target_bytes: int) -> int:
-    """Files that would be gone after merging ``small`` into files of ``target_bytes``."""
-    left = -(-sum(file.bytes for file in small) // target_bytes)
-    return max(len(small) - max(left, 1), 0) if small else 0
-
-
 def _partition_debt(
     partition: PartitionFiles, settings: MaintenanceSettings, now: datetime
 ) -> PartitionDebt:
-    is_open = _is_open(partition, now)
+    """In an open partition an eighth of the target size is enough for a file to be left alone.
+
+    Else everything that was merged there would be rewritten again with each look.
+    """
+    written = partition.last_write
+    is_open = written is not None and written > now - OPEN_FOR
     full = settings.target_file_bytes * (_FULL_WHILE_OPEN if is_open else _FULL)
-    small = tuple(file for file in partition.data if file.bytes < full)
-    due = len(small) >= settings.min_files and not (is_open and settings.open_partition == "skip")
-    files = removable(small, settings.target_file_bytes) if due else 0
-    return PartitionDebt(partition, small, files, is_open)
+    small = [file for file in partition.data if file.bytes < full]
+    skipped = is_open and settings.open_partition == "skip"
+    if len(small) < settings.min_files or skipped:
+        return PartitionDebt(partition, (), 0, is_open)
+    target = settings.target_file_bytes
+    made = (Unit(partition.label, partition.period, one) for one in _batches(small, settings))
+    units = tuple(unit for unit in made if unit.removes(target))
+    return PartitionDebt(partition, units, sum(one.removes(target) for one in units), is_open)
 
 
-def _is_open(partition: PartitionFiles, now: datetime) -> bool:
-    return partition.last_write is not None and partition.last_write > now - OPEN_FOR
+def _batches(
+    small: Sequence[LakeFile], settings: MaintenanceSettings
+) -> Iterator[tuple[LakeFile, ...]]:
+    batch: list[LakeFile] = []
+    size = 0
+    for file in sorted(small, key=lambda one: (one.first_seq, one.path)):
+        too_large = size + file.bytes > settings.unit_max_bytes
+        if batch and (too_large or len(batch) >= settings.unit_max_files):
+            yield tuple(batch)
+            batch, size = [], 0
+        batch.append(file)
+        size += file.bytes
+    yield tuple(batch)
 
 
 def _coldness(one: PartitionDebt) -> tuple[bool, float, str]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import trino.dbapi
@@ -83,6 +84,11 @@ class Trino:
     def catalog(self) -> str:
         """Trino's name of the Iceberg catalog."""
         return self.settings.catalog
+
+    def with_session(self, session: Mapping[str, str]) -> Trino:
+        """The same Trino with more session properties."""
+        both = {**self._session, **session}
+        return Trino(self.settings, self._source, session=both, patient=self._patient)
 
     def query(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Rows of a statement that only reads. Raises as ``execute``."""
@@ -199,6 +205,23 @@ class _Running:
 def quoted(*names: str) -> str:
     """A name with its qualifiers as SQL: ``"a"."b"``."""
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def literal(value: str | float | datetime) -> str:
+    """A value as SQL, for statements that take no parameters (``ALTER TABLE ... EXECUTE``).
+
+    A datetime becomes a timestamp in UTC, to the microsecond. Raises ValueError for one without a
+    time zone.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return f"TIMESTAMP '{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC'"
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _statement(rows: list[tuple[Any, ...]], stats: Mapping[str, Any]) -> Statement:

@@ -11,6 +11,7 @@ from trino.exceptions import TrinoQueryError
 from pipelines.cancel import Cancel
 from pipelines.errors import (
     PipelineError,
+    TrinoConflict,
     TrinoLimitReached,
     TrinoRefused,
     TrinoUnavailable,
@@ -29,6 +30,7 @@ _TOO_LARGE = {
     "EXCEEDED_TIME_LIMIT",
     "EXCEEDED_WRITE_LIMIT",
 }
+_CONFLICT = {"ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT"}
 _MESSAGE_CHARACTERS = 400
 
 
@@ -84,6 +86,8 @@ def _of_query(error: TrinoQueryError, cancel: Cancel) -> PipelineError:
         return WorkCancelled(f"somebody killed the query in Trino: {told}")
     if error.error_name in _TOO_LARGE:
         return TrinoLimitReached(f"the statement is larger than Trino allows: {told}")
+    if error.error_name in _CONFLICT:
+        return TrinoConflict(f"somebody else committed meanwhile: {told}")
     if error.error_type == "USER_ERROR":
         return TrinoRefused(f"Trino refuses the statement: {told}")
     return TrinoUnavailable(f"Trino could not finish the statement: {told}")
