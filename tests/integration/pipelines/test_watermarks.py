@@ -9,28 +9,23 @@ import dagster as dg
 import pytest
 
 from pipelines.defs.stream.sensors import watermark_sensor
-from pipelines.resources.lakehouse import Lakehouse
-from pipelines.scope import Scope
+from tests.support.lakehouse import lakehouse_of, scope_of
 from tests.support.lane import TestLane
 
 pytestmark = pytest.mark.timeout(180)
 
 
 def evaluate(lane: TestLane, cursor: str | None = None) -> dg.SensorResult:
-    scope = Scope(lane.contract, str(lane.contract_file))
-    lakehouse = lakehouse_of(lane)
-    context = dg.build_sensor_context(cursor=cursor, resources={"lakehouse": lakehouse})
-    result = watermark_sensor(scope, 30)(context)
+    """One tick of the sensor."""
+    resources = {"lakehouse": lakehouse_of(lane)}
+    context = dg.build_sensor_context(cursor=cursor, resources=resources)
+    result = watermark_sensor(scope_of(lane), 30)(context)
     assert isinstance(result, dg.SensorResult)
     return result
 
 
-def lakehouse_of(lane: TestLane) -> Lakehouse:
-    names = {name: value for name, value in lane.env.items() if name.startswith("IOT_")}
-    return Lakehouse(folder=str(lane.folder), variables=names)
-
-
 def materialised(result: dg.SensorResult) -> dict[str, dict[str, Any]]:
+    """Metadata of the materialisations by the first part of the key."""
     return {
         event.asset_key.path[0]: {name: one.value for name, one in event.metadata.items()}
         for event in result.asset_events or []
@@ -39,6 +34,7 @@ def materialised(result: dg.SensorResult) -> dict[str, dict[str, Any]]:
 
 
 def observed(result: dg.SensorResult) -> dict[str, dict[str, Any]]:
+    """Metadata of the observations by the first part of the key."""
     return {
         event.asset_key.path[0]: {name: one.value for name, one in event.metadata.items()}
         for event in result.asset_events or []
