@@ -6,6 +6,7 @@ import dagster as dg
 
 from ingest.settings import load_settings
 from pipelines.defs import hot, lake, quality, stream
+from pipelines.resources.guard import BudgetGuard
 from pipelines.resources.lakehouse import Lakehouse
 from pipelines.scope import Scope, scopes
 from pipelines.settings import load_pipeline_settings
@@ -26,7 +27,7 @@ def location(maintained: list[Scope], lakehouse: Lakehouse) -> dg.Definitions:
     return dg.Definitions.merge(
         *areas,
         dg.Definitions(
-            resources={"lakehouse": lakehouse},
+            resources={"lakehouse": lakehouse, "guard": BudgetGuard(lakehouse=lakehouse)},
             executor=dg.in_process_executor,
             sensors=[_automation()],
         ),
