@@ -43,6 +43,7 @@ class PathSample:
 class Sample:
     """The paths at ``at_s`` (CLOCK_MONOTONIC). Without ``hot``, ``problem`` says why it is unknown.
 
+    ``age_s`` is how old the writers' own look at their lag was when the sample was taken.
     ``lake`` is None when no lake writer answers: then there is none to disturb. ``busy`` is the
     share of the machine's CPU time in use at normal priority. ``working``: maintenance was under
     way.
@@ -50,6 +51,7 @@ class Sample:
 
     at_s: float
     hot: PathSample | None
+    age_s: float = 0.0
     lake: PathSample | None = None
     busy: float | None = None
     problem: str = ""
@@ -104,7 +106,7 @@ def decide(
     ``history`` is ascending in time. Work under way is told Go or Stop, work that waits Go or Wait.
     """
     known = [sample for sample in history if sample.hot is not None]
-    age_s = now_s - known[-1].at_s if known else math.inf
+    age_s = now_s - known[-1].at_s + known[-1].age_s if known else math.inf
     if age_s > limits.stale_after_s:
         reason = _unknown(history, age_s, limits)
         return Stop(reason) if state.running else Wait(reason)

@@ -82,10 +82,11 @@ class Guard:
                 self._learn()
                 now = time.monotonic()
                 decision = decide(self._history, self._limits, self._state(running=False), now)
-                ready = self._learned or self._is_idle()
-                if isinstance(decision, Go) and ready:
-                    return Admission(decision.reason, now - started)
-                reason = decision.reason if ready else "latency at rest is not yet learned"
+                reason = decision.reason
+                if isinstance(decision, Go):
+                    if self._learned or self._is_idle():
+                        return Admission(reason, now - started)
+                    reason = "the hot path's latency at rest is not yet learned"
                 if give_up_after_s is not None and now - started >= give_up_after_s:
                     raise BudgetNotMet(work, reason, now - started)
                 if now - said >= SAY_EVERY_S:
@@ -122,6 +123,7 @@ class Guard:
                 log.info("work_stopped", work=work, reason=cancel.reason, seconds=round(seconds, 1))
                 raise BudgetBroken(work, cancel.reason, seconds) from error
             ended = time.monotonic()
+            self._look(working=True)
             during = self._since(started)
             self._rest()
             cost = Cost(
@@ -130,7 +132,7 @@ class Guard:
                 waited_s=admission.waited_s,
                 before=figures([one for one in before if not one.working]),
                 during=figures(during),
-                after=figures(self._since(ended)),
+                after=figures([one for one in self._since(ended) if not one.working]),
                 broken=cancel.reason,
             )
             return Guarded(result, cost)

