@@ -6,12 +6,13 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from ingest.fingerprint import hash_of, hexadecimal
 from ingest.proof.dead_letters import NAME as DLQ
 from ingest.proof.dead_letters import DeadLetters, Letters
 from ingest.proof.drill import drill, row_differences
-from ingest.proof.facts import HOT, Facts
+from ingest.proof.facts import DAY_US, HOT, Facts
 from ingest.proof.findings import Finding, Problem
 from ingest.proof.iceberg_side import NAME as LAKE
 from ingest.proof.plan import Kind, Part
@@ -24,7 +25,6 @@ from ingest.stream_info import message_at, message_from
 
 Advance = Callable[[int], None]
 """Told of every run of sequences that has been read."""
-DAY_US = 86_400_000_000
 
 
 class Comparison:
@@ -59,20 +59,21 @@ class Comparison:
 
     async def _with_stream(self, part: Part) -> PartResult:
         segment = await self._bounded(part.segment)
-        result = PartResult(Part(part.kind, segment, part.entry, part.note))
+        result = PartResult(replace(part, segment=segment))
         (hot, lake), (wanted, letters) = await asyncio.gather(
             self._sink_sums(segment, result), self._read(segment, result)
         )
         result.reference = total(wanted)
         for side, sums in ((self._facts.hot, hot), (self._facts.lake, lake)):
-            if sums != wanted:
+            if sums != wanted and side.name not in result.skipped:
                 found = await drill(self._facts.stream, side, segment, wanted, sums)
                 result.findings += found or [_differs(side.name, segment, "changed meanwhile")]
         result.findings += await self._letters.findings(
             segment, letters, self._epoch_start_ns(segment.epoch)
         )
         result.dlq = letters.found
-        await self._rollup(segment, result)
+        if HOT not in result.skipped:
+            await self._rollup(segment, result)
         return result
 
     async def _read(self, segment: Segment, result: PartResult) -> tuple[Sums, Letters]:
@@ -199,7 +200,8 @@ class Comparison:
         facts = self._facts
         days = facts.settings.hot.retention_days
         lake = asyncio.to_thread(facts.lake.sums, segment)
-        if days and 0 < result.stored_us[1] < time.time_ns() // 1000 - days * DAY_US:
+        past = 0 < result.stored_us[1] < time.time_ns() // 1000 - days * DAY_US
+        if days and (past or result.part.aged):
             result.skipped[HOT] = f"older than hot.retention_days ({days})"
             hot_sums: Sums = {}
             lake_sums = await lake

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,6 +29,7 @@ from ingest.sinks.iceberg import IcebergSink
 from ingest.stream_info import StreamState, stream_state
 
 HOT = "clickhouse"
+DAY_US = 86_400_000_000
 
 
 class OpenLake(Protocol):
@@ -76,7 +78,9 @@ class Facts:
         mark = self._closed()
         if upto is not None:
             mark = Mark(mark.epoch, min(upto, mark.sequence), 0)
-        return Known(self.registry, mark, self.state.first_seq, self.entries)
+        days = self.settings.hot.retention_days
+        since_us = time.time_ns() // 1000 - days * DAY_US if days else 0
+        return Known(self.registry, mark, self.state.first_seq, self.entries, since_us)
 
     def _closed(self) -> Mark:
         marks = {"hot": self.hot_done, "lake": self.lake_watermark}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import msgspec
@@ -37,12 +37,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Part:
-    """Sequences of one epoch and version that are judged alike; ``entry`` for LEDGER."""
+    """Sequences of one epoch and version that are judged alike; ``entry`` for LEDGER.
+
+    ``aged``: proven, and older than the hot table has to keep; it may have been dropped there.
+    """
 
     kind: Kind
     segment: Segment
     entry: LedgerEntry | None = None
     note: str = ""
+    aged: bool = False
 
     @property
     def vouched(self) -> bool:
@@ -56,12 +60,15 @@ class Known:
 
     ``upto`` is how far both sinks are: a sequence of the stream as it is now, and the earliest
     epoch that one of them still stands in (the tails of those before it are closed).
+    ``hot_since_us``: the hot table must hold what was stored since then (microseconds since the
+    Unix epoch); 0: everything.
     """
 
     registry: Registry
     upto: Mark
     stream_first: int
     entries: tuple[LedgerEntry, ...]
+    hot_since_us: int = 0
 
 
 def make_plan(known: Known, *, full: bool, since: int | None = None) -> list[Part]:
@@ -104,14 +111,15 @@ class _Start:
 
 def _of_entry(known: Known, entry: LedgerEntry) -> Part:
     segment = Segment(entry.epoch, entry.version, entry.range)
+    aged = entry.last_stored_at_us < known.hot_since_us
     end = _end(known, _number(known.registry, entry.epoch))
     if entry.sinks:
-        return Part(Kind.LEDGER, segment, entry, "; ".join(entry.unproven))
+        return Part(Kind.LEDGER, segment, entry, "; ".join(entry.unproven), aged)
     if entry.losses:
         return Part(Kind.LOST, segment, entry, "; ".join(entry.losses))
     if entry.first >= known.stream_first and entry.last <= end:
-        return Part(Kind.STREAM, segment)
-    return Part(Kind.LEDGER, segment, entry)
+        return Part(Kind.STREAM, segment, aged=aged)
+    return Part(Kind.LEDGER, segment, entry, aged=aged)
 
 
 def _within(part: Part, upto: Mark) -> bool:
@@ -134,12 +142,14 @@ def _merged(parts: list[Part]) -> list[Part]:
 
 def _joined(one: Part, other: Part) -> Part | None:
     a, b = one.segment, other.segment
-    alike = one.kind is other.kind and (a.epoch, a.version) == (b.epoch, b.version)
+    kinds = one.kind is other.kind and one.aged is other.aged
+    alike = kinds and (a.epoch, a.version) == (b.epoch, b.version)
     if not alike or one.note or other.note or a.range.last + 1 != b.range.first:
         return None
     whole = SequenceRange(a.range.first, b.range.last)
     if one.entry is None or other.entry is None:
-        return Part(one.kind, Segment(a.epoch, a.version, whole)) if one.vouched else None
+        joined = Segment(a.epoch, a.version, whole)
+        return Part(one.kind, joined, aged=one.aged) if one.vouched else None
     if len(whole) > SPAN:
         return None
     entry = msgspec.structs.replace(
@@ -153,7 +163,7 @@ def _joined(one: Part, other: Part) -> Part | None:
         refused_fingerprint=_added(one.entry.refused_fingerprint, other.entry.refused_fingerprint),
         last_stored_at_us=other.entry.last_stored_at_us,
     )
-    return Part(one.kind, Segment(a.epoch, a.version, whole), entry)
+    return Part(one.kind, Segment(a.epoch, a.version, whole), entry, aged=one.aged)
 
 
 def _added(one: str, other: str) -> str:
@@ -237,7 +247,7 @@ def _spans(part: Part) -> list[Part]:
     firsts = [whole.range.first, *(number * SPAN for number in bounds)]
     lasts = [*(first - 1 for first in firsts[1:]), whole.range.last]
     return [
-        Part(part.kind, Segment(whole.epoch, whole.version, SequenceRange(first, last)))
+        replace(part, segment=Segment(whole.epoch, whole.version, SequenceRange(first, last)))
         for first, last in zip(firsts, lasts, strict=True)
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -183,3 +185,17 @@ def test_both_sinks_must_have_gone_over() -> None:
     assert told(parts) == [("stream", "a", 1, 180)]
     made_anew = registry((("a", 1), ("b", 1)))
     assert closed(made_anew, [Mark("a", 300, 1), Mark("b", 40, 1)]).sequence == 0
+
+
+@pytest.mark.parametrize("stream_first", [1, 50])
+def test_what_the_hot_table_may_have_dropped_is_judged_apart(stream_first: int) -> None:
+    """Entries on both sides of the hot table's retention are never joined into one part."""
+    old, new = entry(1, 10), msgspec.structs.replace(entry(11, 20), last_stored_at_us=200)
+    known = Known(registry(), Mark("a", 20, 0), stream_first, (old, new), hot_since_us=100)
+
+    parts = make_plan(known, full=True)
+
+    assert [(one.aged, one.segment.range.first, one.segment.range.last) for one in parts] == [
+        (True, 1, 10),
+        (False, 11, 20),
+    ]
