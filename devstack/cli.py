@@ -17,11 +17,14 @@ import click
 
 from devstack.errors import DevstackError
 from devstack.state import Holder, State, read_lock
-from devstack.supervisor import SERVICES, Devstack, place_of
+from devstack.supervisor import DEFAULT, SERVICES, Devstack, place_of
+from devstack.trino.cli import trino
+from devstack.trino.progress import Progress
+from devstack.trino.ready import make_ready
 
 _POLL_S = 0.05
-_START_TIMEOUT_S = 60.0
-_STOP_TIMEOUT_S = 20.0
+_START_MARGIN_S = 30.0
+_STOP_TIMEOUT_S = 40.0
 _NAMES = tuple(SERVICES)
 
 _directory = click.option(
@@ -39,7 +42,7 @@ _output = click.option(
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Run NATS, S3 with an Iceberg catalog, and ClickHouse on this machine, all on 127.0.0.1.
+    """Run NATS, S3 with an Iceberg catalog, ClickHouse and Trino on this machine, on 127.0.0.1.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage.
     """
@@ -53,18 +56,33 @@ def main() -> None:
     "services",
     multiple=True,
     type=click.Choice(_NAMES),
-    default=_NAMES,
-    show_default="all",
+    default=DEFAULT,
+    show_default=", ".join(DEFAULT),
     help="Start only this service; repeatable.",
 )
+@click.option(
+    "--with",
+    "added",
+    multiple=True,
+    type=click.Choice(_NAMES),
+    help="Start this service as well; repeatable. Trino is fetched the first time (0.8 GB).",
+)
 @click.option("--ephemeral-ports", is_flag=True, help="Leave the standard ports alone.")
-def up(directory: Path, *, detach: bool, services: tuple[str, ...], ephemeral_ports: bool) -> None:
+def up(
+    directory: Path,
+    *,
+    detach: bool,
+    services: tuple[str, ...],
+    added: tuple[str, ...],
+    ephemeral_ports: bool,
+) -> None:
     """Start the platform and keep it until Ctrl-C.
 
-    Standard ports (NATS 4222, S3 8333, catalog 8181, ClickHouse 8123) are used when free, others
-    when not; passwords are random. Clients find all of it in DIR/env.
+    Standard ports (NATS 4222, S3 8333, catalog 8181, ClickHouse 8123, Trino 8443) are used when
+    free, others when not; passwords are random. Clients find all of it in DIR/env.
     """
     try:
+        services = _available(tuple(dict.fromkeys((*services, *added))))
         if detach:
             _up_detached(directory, services, ephemeral_ports=ephemeral_ports)
         else:
@@ -151,6 +169,21 @@ def logs(directory: Path, service: str | None, lines: int) -> None:
         _fail(f"There are no logs in {directory / 'logs'}.")
 
 
+def _available(services: tuple[str, ...]) -> tuple[str, ...]:
+    """The services that can start here; Trino is fetched, and left out when that fails."""
+    if "trino" not in services:
+        return services
+    try:
+        make_ready(Progress())
+    except DevstackError as error:
+        others = tuple(name for name in services if name != "trino")
+        if not others:
+            raise
+        click.echo(f"devstack: goes on without Trino. {error}", err=True)
+        return others
+    return services
+
+
 def _up(directory: Path, services: tuple[str, ...], *, ephemeral_ports: bool) -> None:
     """Run until a signal comes or a service dies."""
     stack = Devstack(directory, services, ephemeral_ports)
@@ -212,7 +245,8 @@ def _up_detached(directory: Path, services: tuple[str, ...], *, ephemeral_ports:
             start_new_session=True,
         )
     try:
-        _await_ready(directory, process, log)
+        patience = max(SERVICES[name].healthy_within_s for name in services) + _START_MARGIN_S
+        _await_ready(directory, process, log, patience)
     except BaseException:
         if process.poll() is None:
             process.terminate()
@@ -221,20 +255,25 @@ def _up_detached(directory: Path, services: tuple[str, ...], *, ephemeral_ports:
     click.echo(log.read_text(encoding="utf-8"), nl=False)
 
 
-def _await_ready(directory: Path, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
+def _await_ready(
+    directory: Path, process: subprocess.Popen[bytes], log: Path, patience_s: float
+) -> None:
+    deadline = time.monotonic() + patience_s
     while not _is_ready(read_lock(directory), process.pid):
         if process.poll() is not None:
             lines = log.read_text(encoding="utf-8").strip().splitlines()
             said = lines[-1] if lines else "it said nothing"
             raise DevstackError(said.removeprefix("devstack: "))
         if time.monotonic() > deadline:
-            raise DevstackError(f"The platform is not up after {_START_TIMEOUT_S:.0f} s.")
+            raise DevstackError(f"The platform is not up after {patience_s:.0f} s.")
         time.sleep(_POLL_S)
 
 
 def _is_ready(holder: Holder | None, pid: int) -> bool:
     return holder is not None and holder.pid == pid and holder.ready
+
+
+main.add_command(trino)
 
 
 def _state(directory: Path) -> State:

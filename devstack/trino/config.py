@@ -155,4 +155,9 @@ _SESSION_PROPERTIES = [
     }
 ]
 # Trino writes its whole configuration at each start, about a thousand lines.
-_LOG_LEVELS: Properties = {"Bootstrap": "WARN", "io.airlift.bootstrap.LifeCycleManager": "WARN"}
+_LOG_LEVELS: Properties = {
+    "Bootstrap": "WARN",
+    "io.airlift.bootstrap.LifeCycleManager": "WARN",
+    "io.trino.server.PluginManager": "WARN",
+    "org.apache.iceberg": "WARN",
+}

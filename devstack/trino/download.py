@@ -49,7 +49,7 @@ def check(release: Release, path: Path) -> None:
         path.unlink()
         raise DevstackError(
             f"{path.name} has the checksum {sha1.hexdigest()} and not {release.sha1}; it was "
-            "removed. Try again, or another repository with --maven-url."
+            "removed. Try again, or name another Maven repository with DEVSTACK_MAVEN_URL."
         )
 
 
@@ -66,7 +66,7 @@ def _append(url: str, part: Path, have: int, report: Report) -> str:
             return f"the server answers {error.code}"
         raise DevstackError(
             f"{url} answers {error.code} {error.reason}; name another Maven repository with "
-            "--maven-url or DEVSTACK_MAVEN_URL."
+            "DEVSTACK_MAVEN_URL."
         ) from error
     except urllib.error.URLError as error:
         return str(error.reason)
@@ -94,7 +94,7 @@ def _advice(url: str, why: str, have: int) -> str:
     kept = f" {have // 1_000_000} MB are kept and the next try goes on from there." if have else ""
     return (
         f"{url} cannot be read ({why}).{kept} Try `devstack trino fetch` again, or name another "
-        "Maven repository with --maven-url or DEVSTACK_MAVEN_URL."
+        "Maven repository with DEVSTACK_MAVEN_URL."
     )
 
 

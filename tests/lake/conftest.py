@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from devstack.supervisor import Devstack
-from devstack.trino.install import ensure
 from devstack.trino.progress import Progress
+from devstack.trino.ready import make_ready
 from tests.support.lane import TestLane
 
 
 @pytest.fixture(scope="session")
 def trino_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
     """NATS, SeaweedFS, ClickHouse and Trino on free ports, shared by the whole run."""
-    ensure(Progress())
+    make_ready(Progress())
     folder = tmp_path_factory.mktemp("devstack-trino")
     with Devstack(folder, ("nats", "seaweedfs", "clickhouse", "trino"), True) as running:
         yield running
