@@ -66,6 +66,7 @@ class TrinoSide:
         rows and messages in a 64th of the memory that a set of them would take.
         """
         where, values = self._where(segment)
+        bit = f"bitwise_left_shift(BIGINT '1', CAST(_seq % {_WORD} AS integer))"
         rows = self._run(
             "SELECT bucket, sum(n), sum(pairs), sum(bit_count(bits, 64)), min(least), max(most),"
             " sum(low), sum(high)"
@@ -73,8 +74,7 @@ class TrinoSide:
             " bitwise_or_agg(bits) AS bits, min(least) AS least, max(most) AS most,"
             " sum(low) AS low, sum(high) AS high"
             f" FROM (SELECT _seq / {BUCKET} AS bucket, _seq / {_WORD} AS word, _idx, count(*) AS n,"
-            f" bitwise_or_agg(bitwise_left_shift(BIGINT '1', _seq % {_WORD})) AS bits,"
-            " min(_seq) AS least, max(_seq) AS most,"
+            f" bitwise_or_agg({bit}) AS bits, min(_seq) AS least, max(_seq) AS most,"
             f" sum({low('hashed')}) AS low, sum({high('hashed')}) AS high"
             f" FROM (SELECT _seq, _idx, {self._hash(segment)} AS hashed"
             f" FROM {self._table} WHERE {where})"
