@@ -6,6 +6,8 @@
     ├── BudgetNotMet       (transient)  the hot path left no room for the work in time
     ├── BudgetBroken       (transient)  the work was stopped because the hot path suffered
     ├── WorkCancelled      (transient)  a unit of work saw that it was asked to end
+    ├── DayStillWritten    (transient)  the hot path may still store rows of that day
+    ├── RowsDiffer         (terminal)   two places hold different rows where they must be equal
     ├── TrinoUnavailable   (transient)  Trino does not answer or has no resources for now
     │   └── TrinoConflict                   somebody else committed meanwhile
     └── TrinoRefused       (terminal)   Trino refuses the statement; repeating it changes nothing
@@ -58,6 +60,14 @@ class BudgetBroken(PipelineError, Transient):  # noqa: N818 - the name says the 
 
 class WorkCancelled(PipelineError, Transient):  # noqa: N818 - the name says the state
     """A unit of work ended early because it was asked to."""
+
+
+class DayStillWritten(PipelineError, Transient):  # noqa: N818 - the name says the state
+    """The hot path may still store rows of the day, so it cannot be dropped or brought back."""
+
+
+class RowsDiffer(PipelineError, Terminal):  # noqa: N818 - the name says the state
+    """Two places hold different rows where they must be equal; nothing was changed there."""
 
 
 class TrinoUnavailable(PipelineError, Transient):  # noqa: N818 - the name says the state
