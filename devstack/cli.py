@@ -57,7 +57,7 @@ def main() -> None:
     multiple=True,
     type=click.Choice(_NAMES),
     default=DEFAULT,
-    show_default=", ".join(DEFAULT),
+    show_default="the first three",
     help="Start only this service; repeatable.",
 )
 @click.option(

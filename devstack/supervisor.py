@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +12,7 @@ from typing import Self
 from devstack import clickhouse_server, ports
 from devstack.clickhouse_server import ClickHouse
 from devstack.errors import DevstackError
+from devstack.last_words import is_clash, last_words
 from devstack.nats import Nats
 from devstack.process import Child, created, kill_leftover
 from devstack.seaweedfs import SeaweedFS
@@ -28,8 +28,6 @@ DEFAULT = ("nats", "seaweedfs", "clickhouse")
 
 _POLL_S = 0.02
 _ATTEMPTS = 3
-# How the services say that another program has their port.
-_CLASHES = ("address already in use", "is not available on 127.0.0.1")
 
 
 class Devstack:
@@ -51,6 +49,7 @@ class Devstack:
         self._lock = DirectoryLock(self.directory)
         self._state = State()
         self._children: dict[str, Child] = {}
+        self._log_starts: dict[str, int] = {}
         self.leftovers: list[str] = []
         self.cancelled = False
         """Set it, in a signal handler for instance, to make a `start` under way give up."""
@@ -173,7 +172,7 @@ class Devstack:
             if not failures:
                 return
             # Between the look for a free port and its use, another program can take it.
-            clashed = [name for name, why in failures.items() if _is_clash(why)]
+            clashed = [name for name, why in failures.items() if is_clash(why)]
             if attempt == _ATTEMPTS or len(clashed) < len(failures):
                 raise DevstackError(next(iter(failures.values())))
             for name in clashed:
@@ -201,8 +200,10 @@ class Devstack:
     def _launch(self, service: Service) -> None:
         place = self._place(service)
         place.directory.mkdir(exist_ok=True, mode=0o700)
-        self.log(service.name).parent.mkdir(exist_ok=True)
-        child = Child(service.prepare(place), self.log(service.name))
+        log = self.log(service.name)
+        log.parent.mkdir(exist_ok=True)
+        self._log_starts[service.name] = log.stat().st_size if log.exists() else 0
+        child = Child(service.prepare(place), log)
         self._children[service.name] = child
         self._state.processes[service.name] = (child.pid, created(child.pid) or time.time())
         self._state.save(self.directory)
@@ -230,7 +231,9 @@ class Devstack:
 
     def _why(self, service: Service, what: str) -> str:
         log = self.log(service.name)
-        return f"{service.name} {what}: {_last_line(log)} (log: {log})"
+        return (
+            f"{service.name} {what}: {last_words(log, self._log_starts[service.name])} (log: {log})"
+        )
 
 
 def place_of(service: Service, directory: Path, state: State) -> Place:
@@ -245,15 +248,3 @@ def _service(name: str) -> Service:
         known = ", ".join(SERVICES)
         raise DevstackError(f"There is no service {name!r}; there are {known}.")
     return SERVICES[name]
-
-
-def _is_clash(line: str) -> bool:
-    return any(words in line.lower() for words in _CLASHES)
-
-
-def _last_line(log: Path) -> str:
-    with suppress(OSError):
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        telling = [line for line in lines[-50:] if _is_clash(line)]
-        return (telling or lines or ["its log is empty"])[-1].strip()
-    return "it has no log"
