@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from pyiceberg.table import Table
+
 from ingest.contract import Contract
+from ingest.marks import Mark
 from ingest.sinks.iceberg import IcebergSink
 from pipelines.cancel import Cancel
 from pipelines.cost import Cost
@@ -117,6 +120,22 @@ class Upkeep:
     def _allow(self, property_name: str, least: timedelta) -> dict[str, str]:
         """Trino refuses retentions below its own floor; ours is in the settings."""
         return {f"{self._trino.catalog}.{property_name}": f"{int(least.total_seconds())}s"}
+
+
+def last_commit(table: Table, lane: str, watermark: Mark | None) -> datetime | None:
+    """When the lane committed last, at the latest known; None when nothing tells.
+
+    A commit comes after its last message was stored, which the watermark tells for ever; the
+    snapshot that carried it may have expired.
+    """
+    told = [
+        one.timestamp_ms / 1000
+        for one in table.metadata.snapshots
+        if one.summary is not None and one.summary.get("ingest.lane") == lane
+    ]
+    if watermark is not None:
+        told.append(watermark.stored_at_us / 1e6)
+    return datetime.fromtimestamp(max(told), UTC) if told else None
 
 
 def upload_may_wait(
