@@ -9,6 +9,9 @@ BIN := .venv/bin
 # Test processes side by side; each has a platform of its own (about 1 GB of memory).
 WORKERS ?= 2
 
+# A platform with Trino needs about 2.5 GB.
+LAKE_WORKERS ?= 2
+
 # Without byte code every short-lived process would compile all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -28,12 +31,18 @@ demo: setup ## The whole pipeline on this machine with 500,000 readings, and the
 test: setup ## Every test, on real servers, without containers; ARGS="tests/unit" for some
 	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/lake $(ARGS)
 
+.PHONY: test-lake
+test-lake: setup ## The tests that need Trino (fetched once, 0.8 GB) and Chromium
+	$(BIN)/devstack trino fetch
+	@scripts/browser.sh >/dev/null
+	@exec $(BIN)/pytest -n $(LAKE_WORKERS) --dist worksteal tests/lake $(ARGS)
+
 .PHONY: lint
 lint: setup ## Format, style, types, dependency rules, generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy scripts/claims.py
+	$(BIN)/mypy scripts/claims.py scripts/dev.py
 	$(BIN)/lint-imports
 	$(PY) scripts/claims.py --check
 
@@ -50,8 +59,8 @@ bench: setup ## Run one benchmark: make bench NAME=hot_path
 	$(PY) scripts/claims.py
 
 .PHONY: dev
-dev: setup ## Run the embedded platform until Ctrl-C; settings go to .devstack/env
-	@exec $(BIN)/devstack up $(ARGS)
+dev: setup ## The embedded platform with Trino, and Dagster over it, until Ctrl-C
+	@exec $(PY) -m scripts.dev $(ARGS)
 
 .PHONY: docs-generate
 docs-generate: setup ## Write the generated documents again
