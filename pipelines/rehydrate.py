@@ -1,0 +1,260 @@
+"""A day brought back into the hot table from the lake, each row exactly once.
+
+The lake's rows go in as small blocks. Before each block the hot table is asked what it holds of
+it, and only missing rows are inserted, so a repetition adds nothing. Which block may be under way
+is on record before it is sent: a run that follows a killed one first waits until that insert can
+land no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import pyarrow as pa
+import structlog
+
+from ingest.contract import Contract
+from ingest.fingerprint import hexadecimal
+from ingest.hot_entry import peek_entry
+from ingest.kept import open_bucket
+from ingest.ledger import Ledger, LedgerEntry
+from ingest.nats_link import NatsLink, connect
+from ingest.proof.facts import hot_side
+from ingest.proof.side import Columns, Segment
+from ingest.proof.sql_side import SqlSide
+from ingest.proof.sums import total
+from ingest.registry import Registry, RegistryStore
+from ingest.settings import Settings
+from ingest.sinks.clickhouse import ClickHouseSink
+from ingest.sinks.iceberg import IcebergSink
+from ingest.stream_info import stream_state
+from pipelines.cancel import Cancel
+from pipelines.cost import Cost
+from pipelines.errors import BudgetBroken, DayStillWritten, RowsDiffer
+from pipelines.guard import Guard
+from pipelines.hot_fill import HotFill
+from pipelines.lake_day import LakeDay
+from pipelines.rehydration_record import FORMAT, Rehydration, RehydrationRecords
+from pipelines.storage_days import DAY_US, bounds_us, still_written
+
+log = structlog.get_logger(__name__)
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What to bring back and how: rows of one insert, and days that the day then stays."""
+
+    day: date
+    block_rows: int
+    keep_days: int
+    give_up_after_s: float
+
+
+@dataclass
+class Rehydrated:
+    """What a run did: rows of the day in the lake, rows inserted, blocks that were sent.
+
+    ``proven`` counts the ledger's ranges that lie within the day and were found equal.
+    """
+
+    day: date
+    rows: int = 0
+    inserted: int = 0
+    blocks: int = 0
+    files: int = 0
+    proven: int = 0
+    waited_s: float = 0.0
+    kept_until_us: int = 0
+    snapshot_id: int = 0
+    costs: list[Cost] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Lane:
+    registry: Registry
+    entries: tuple[LedgerEntry, ...]
+    why_not: str | None
+
+
+def rehydrate(
+    settings: Settings, contract: Contract, guard: Guard, extent: Extent, folder: Path
+) -> Rehydrated:
+    """Brings the day back; ``folder`` holds the lake's rows meanwhile.
+
+    Raises DayStillWritten, RowsDiffer (nothing of the block was inserted), BudgetNotMet,
+    SinkUnavailableError, OutcomeUnknownError, StreamUnavailableError: after all but RowsDiffer the
+    same call goes on where this one ended.
+    """
+    run = _Run(settings, contract, guard, extent)
+    try:
+        return run.run(folder)
+    finally:
+        run.close()
+
+
+class _Run:
+    def __init__(
+        self, settings: Settings, contract: Contract, guard: Guard, extent: Extent
+    ) -> None:
+        self._settings = settings
+        self._contract = contract
+        self._lane_name = contract.stream
+        self._guard = guard
+        self._extent = extent
+        self._deadline_s = settings.hot.insert_deadline_s
+        self._records = RehydrationRecords(settings, contract.stream)
+        self._record = Rehydration(FORMAT, "")
+        self._revision = 0
+        self._sink = ClickHouseSink(
+            settings.clickhouse, contract, contract.stream, self._deadline_s
+        )
+        self._done = Rehydrated(extent.day)
+
+    def run(self, folder: Path) -> Rehydrated:
+        lane = self._lane()
+        if lane.why_not is not None:
+            raise DayStillWritten(lane.why_not)
+        self._take_over()
+        table = IcebergSink(self._settings, self._contract, self._lane_name).load()
+        snapshot = table.current_snapshot()
+        self._done.snapshot_id = snapshot.snapshot_id if snapshot else 0
+        columns = Columns(lane.registry)
+        with closing(hot_side(self._settings, self._lane_name, columns)) as hot:
+            fill = HotFill(
+                *(hot, columns, lane.registry),
+                insert=self._insert,
+                outlived=self._outlived,
+                block_rows=self._extent.block_rows,
+            )
+            held = LakeDay(table, columns.newest, self._lane_name, self._extent.day, folder)
+            for number, task in enumerate(held.files() if snapshot else (), 1):
+                fetch = lambda cancel, task=task: held.fetch(task, cancel)  # noqa: E731
+                self._done.rows += self._guarded(f"read file {number}", fetch)
+                self._done.files += 1
+            for piece in held.pieces():
+                unit = lambda cancel, piece=piece: fill.fill(held.rows(piece), cancel)  # noqa: E731
+                self._guarded(f"store {piece.rows:,} rows", unit)
+            self._settle(hot, lane)
+        return self._done
+
+    def close(self) -> None:
+        self._sink.close()
+
+    def _insert(self, rows: pa.RecordBatch, fingerprint: str) -> None:
+        """Sends one block after its intent is on record."""
+        sequences = rows.column("_seq")
+        epoch = rows.column("_epoch")[0].as_py()
+        name = f"{epoch}:{sequences[0]}-{sequences[-1]}:{fingerprint}"
+        started = time.monotonic()
+        self._keep(pending=name)
+        token = f"{self._lane_name}:{name}#rehydrate{self._record.tries}"
+        left_s = self._deadline_s - (time.monotonic() - started)
+        if left_s < self._deadline_s / 2:
+            raise DayStillWritten("NATS took too long to record the block; it was not sent")
+        self._sink.insert(rows, token, left_s)
+        self._done.blocks += 1
+        self._done.inserted += rows.num_rows
+
+    def _outlived(self) -> None:
+        self._keep(tries=self._record.tries + 1)
+
+    def _take_over(self) -> None:
+        """Becomes the day's only run, and waits for the insert that another may have sent."""
+        found, self._revision = self._records.read(self._extent.day)
+        before = found or Rehydration(FORMAT, "")
+        writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._record = before
+        self._keep(writer=writer)
+        if before.pending:
+            log.info("settling", day=str(self._extent.day), seconds=self._deadline_s)
+            time.sleep(self._deadline_s)
+            self._done.waited_s = self._deadline_s
+
+    def _keep(self, **changes: str | int) -> None:
+        self._record = msgspec.structs.replace(self._record, **changes)
+        self._revision = self._records.write(self._extent.day, self._record, self._revision)
+
+    def _settle(self, hot: SqlSide, lane: _Lane) -> None:
+        """The day must now be what the lake holds and what was proven; then it is kept."""
+        held = _rows_of_day(hot, self._lane_name, self._extent.day)
+        if held != self._done.rows:
+            raise RowsDiffer(
+                f"the hot table holds {held:,} rows of {self._extent.day}, the lake"
+                f" {self._done.rows:,}; see `ingest verify --full`"
+            )
+        first_us, end_us = bounds_us(self._extent.day)
+        for one in lane.entries:
+            inside = first_us <= one.first_stored_at_us and one.last_stored_at_us < end_us
+            if not inside or one.sinks or one.losses:
+                continue
+            bounds = (one.first_stored_at_us, one.last_stored_at_us)
+            segment = Segment(one.epoch, one.version, one.range, bounds)
+            found = total(hot.sums(segment))
+            if (found.rows, hexadecimal(found.fingerprint)) != (one.rows, one.fingerprint):
+                raise RowsDiffer(
+                    f"{segment} is not what was proven of it: {found.rows:,} rows, the ledger says"
+                    f" {one.rows:,}; see `ingest verify --full`"
+                )
+            self._done.proven += 1
+        until_us = time.time_ns() // 1000 + self._extent.keep_days * DAY_US
+        self._done.kept_until_us = until_us
+        self._keep(pending="", kept_until_us=until_us, rows=self._done.rows)
+
+    def _guarded(self, work: str, unit: Callable[[Cancel], Result]) -> Result:
+        """Runs the unit inside the budget, again when the budget stopped it."""
+        work = f"rehydration of {self._extent.day}: {work}"
+        while True:
+            try:
+                guarded = self._guard.run(work, unit, give_up_after_s=self._extent.give_up_after_s)
+            except BudgetBroken as error:
+                log.info("work_waits", work=work, reason=str(error))
+                continue
+            self._done.costs.append(guarded.cost)
+            return guarded.result
+
+    def _lane(self) -> _Lane:
+        async def connected() -> _Lane:
+            link = await connect(self._settings.nats, "iot-rehydration", patient=False)
+            try:
+                return await _lane(link, self._lane_name, self._extent.day)
+            finally:
+                await link.close()
+
+        return asyncio.run(connected())
+
+
+async def _lane(link: NatsLink, lane: str, day: date) -> _Lane:
+    bucket = await open_bucket(link)
+    entry = await peek_entry(bucket, lane)
+    registry = await RegistryStore(link, bucket, lane).read()
+    state = await stream_state(link, lane)
+    assert registry is not None
+    why = still_written(
+        day,
+        entry.done if entry else None,
+        pending=entry is not None and entry.pending is not None,
+        last_seq=state.last_seq,
+        now_us=time.time_ns() // 1000,
+    )
+    return _Lane(registry, tuple(await Ledger(link, lane).entries()), why)
+
+
+def _rows_of_day(hot: SqlSide, lane: str, day: date) -> int:
+    rows = hot.query(
+        "SELECT count() FROM {source} WHERE _lane = {lane:String}"
+        " AND toDate(_stored_at) = {day:Date}",
+        {"lane": lane, "day": day.isoformat()},
+    )
+    return int(rows[0][0])

@@ -1,0 +1,35 @@
+"""The clock of this process set to another day, as if readings had grown old meanwhile.
+
+JetStream gives every message the time of its arrival, so old days cannot be published.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+import pytest
+
+from pipelines.storage_days import bounds_us
+
+DAYS = 10
+_real_ns = time.time_ns
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, days: int = DAYS) -> None:
+    """Lets proof, retention and the hot writer's start see a time ``days`` later."""
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(days=days)
+
+    monkeypatch.setattr(time, "time_ns", lambda: _real_ns() + days * 86_400 * 10**9)
+    monkeypatch.setattr("ingest.hot_takeover.datetime", Later)
+
+
+def stored_day(stored_at_us: int) -> date:
+    """The UTC day of a time of storage."""
+    day = datetime.fromtimestamp(stored_at_us / 1e6, UTC).date()
+    assert bounds_us(day)[0] <= stored_at_us < bounds_us(day)[1]
+    return day
