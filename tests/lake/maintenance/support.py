@@ -1,0 +1,93 @@
+"""A lake table with many small files, made by the lake writer, and what maintains it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipelines.compaction import Compactor
+from pipelines.guard import Guard
+from pipelines.lake_files import LakeFiles, lake_files
+from pipelines.lake_upkeep import Upkeep
+from pipelines.settings import MaintenanceSettings
+from pipelines.trino_client import MAINTENANCE, Trino
+from tests.support.lakehouse import lakehouse_of
+from tests.support.lane import TestLane, reading
+from tests.support.waiting import until
+
+ROWS_OF_A_COMMIT = 50
+
+QUICK_BUDGET = {
+    "IOT_BUDGET__SAMPLE_EVERY_S": "0.2",
+    "IOT_BUDGET__LEARN_S": "0.5",
+    "IOT_BUDGET__QUIET_S": "0.5",
+    "IOT_BUDGET__REST_S": "0.1",
+    "IOT_BUDGET__HOT_LAG_MAX_S": "20",
+    "IOT_BUDGET__P99_LEAST_SLACK_S": "20",
+    "IOT_BUDGET__P99_MAX_S": "60",
+    "IOT_BUDGET__CPU_BUSY_MAX": "2",
+    "IOT_BUDGET__STALE_AFTER_S": "10",
+}
+"""A budget that decides within a second and is not broken by a busy test machine."""
+
+
+def many_small_files(lane: TestLane, commits: int, *, start: int = 0, ts: str = "") -> int:
+    """About ``commits`` commits by the lake writer and the same rows in the hot table.
+
+    ``ts`` is the event time of every reading, now without it. Returns the last sequence; no writer
+    is left running.
+    """
+    number = range(start, start + commits * ROWS_OF_A_COMMIT)
+    times = {"ts": ts} if ts else {}
+    lane.publish(reading(n, **times) for n in number)
+    last = lane.state().last_seq
+    writers = [
+        lane.start("lake", IOT_LAKE__COMMIT_MAX_ROWS=str(ROWS_OF_A_COMMIT)),
+        lane.start("hot"),
+    ]
+    lane.wait_lake(last, 90)
+    lane.wait_hot(last, 60)
+    for writer in writers:
+        assert writer.drain() == 0
+    return last
+
+
+def trino_of(lane: TestLane) -> Trino:
+    """Maintenance statements on the lane's Trino."""
+    return lakehouse_of(lane).trino(MAINTENANCE)
+
+
+def compactor_of(lane: TestLane, guard: Guard | None = None, **changes: Any) -> Compactor:
+    """Compaction of the lane's table; ``changes`` are maintenance settings."""
+    settings = MaintenanceSettings(**changes)
+    return Compactor(lane.contract, lane.sink(), trino_of(lane), guard, settings)
+
+
+def upkeep_of(lane: TestLane, guard: Guard | None = None, **changes: Any) -> Upkeep:
+    """Upkeep of the lane's table; ``changes`` are maintenance settings."""
+    settings = MaintenanceSettings(**changes)
+    return Upkeep(lane.contract, lane.sink(), trino_of(lane), guard, settings)
+
+
+def files_of(lane: TestLane) -> LakeFiles:
+    """The table's files now."""
+    return lake_files(lane.lake_table())
+
+
+def assert_proven(lane: TestLane) -> None:
+    """Every side agrees on every reading, whatever the ledger says."""
+    done = lane.ingest("verify", "--full", "--output", "json", check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert json.loads(done.stdout)["proven"] is True, done.stdout
+
+
+def running_statement(trino: Trino, text: str) -> str:
+    """Id of a maintenance statement that is running and whose text holds ``text``."""
+    sql = (
+        "SELECT query_id FROM system.runtime.queries WHERE source = ? AND state = 'RUNNING'"
+        " AND query LIKE ?"
+    )
+    rows = until(
+        lambda: trino.query(sql, (MAINTENANCE, f"%{text}%")), f"a running statement: {text}"
+    )
+    return str(rows[0][0])
