@@ -84,7 +84,7 @@ class Reconciled:
 
 @dataclass(frozen=True)
 class Extent:
-    """What a run compares: ``again`` everything from the beginning, else what is new.
+    """What a run compares: ``again`` everything that was proven, else what is new.
 
     A unit has ``unit_sequences`` at most; ``upto`` ends the run early. A unit that gets no room
     from the budget for ``give_up_after_s`` ends the run.
@@ -105,8 +105,7 @@ def reconcile(settings: Settings, trino: Trino, guard: Runs, extent: Extent) -> 
     """
     started = time.monotonic()
     look = asyncio.run(outlook(settings, trino))
-    last = min(look.closed.sequence, extent.upto or look.closed.sequence)
-    first = 1 if extent.again else look.first
+    first, last = _range(look, extent)
     done = Reconciled(look, Report(lane="", full=False, results=[], strays=[], readers={}))
     for upto in units(first, last, extent.unit_sequences):
         apart = extent.again or not done.report.proven
@@ -155,6 +154,14 @@ def units(first: int, last: int, size: int) -> Iterator[int]:
         first = upto + 1
 
 
+def _range(look: Outlook, extent: Extent) -> tuple[int, int]:
+    """First and last sequence of a run; none when the last is below the first."""
+    last = min(look.closed.sequence, extent.upto or look.closed.sequence)
+    if not extent.again:
+        return look.first, last
+    return 1, min(last, look.proven.last) if look.proven else 0
+
+
 class _Unit:
     """One call of ``verify``, which the guard may end."""
 
@@ -165,6 +172,7 @@ class _Unit:
         self.trino_cpu_s = 0.0
 
     def __call__(self, cancel: Cancel) -> Report:
+        cancel.check()
         sides = TrinoSides(self._trino, cancel)
         work = verify(self._settings, self._options, _Silent(), open_lake=sides)
         report = asyncio.run(cancellable(work, cancel))
@@ -186,10 +194,15 @@ async def cancellable(work: Coroutine[Any, Any, Result], cancel: Cancel) -> Resu
     """Result of ``work``. Raises WorkCancelled when it was asked to end before."""
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
+    ended = False
 
     def end(_reason: str) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(task.cancel)
+        # Once: a second cancellation would interrupt the first one's clean-up.
+        nonlocal ended
+        if not ended:
+            ended = True
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(task.cancel)
 
     with cancel.on_cancel(end):
         try:

@@ -175,7 +175,50 @@ class BudgetSettings(Section):
 
 
 class QualitySettings(Section):
-    """Bounds of the checks."""
+    """The proof, and bounds of the checks."""
+
+    unit_sequences: Annotated[int, Field(ge=1_000, le=1 << 20)] = Field(
+        1 << 18, description="Sequences that the reconciliation compares between two looks"
+    )
+    prove_every_s: Annotated[int, Field(ge=10)] = Field(
+        300, description="How often what is new is reconciled"
+    )
+    prove_again_at: str = Field(
+        "0 4 * * 0", description="When everything that was proven is compared again (cron, UTC)"
+    )
+    proof_max_age_s: Positive = Field(
+        3600.0, description="Age of the oldest message that both sinks hold and nobody has proven"
+    )
+    checks_every_s: Annotated[int, Field(ge=5)] = Field(
+        30, description="How often the cheap checks look"
+    )
+    told_every_s: Positive = Field(
+        600.0, description="A verdict that stays as it is is told again after this time"
+    )
+    costly_checks_at: str = Field(
+        "*/15 * * * *", description="When the checks that read tables look (cron, UTC)"
+    )
+    fresh_hot_s: Positive = Field(
+        30.0, description="Age of the oldest message that ClickHouse does not hold"
+    )
+    fresh_lake_s: Positive = Field(
+        300.0, description="Age of the oldest message that Iceberg does not hold"
+    )
+    refused_share_max: Share = Field(
+        0.01, description="Share of the messages of the last hour that may be refused"
+    )
+    late_after_s: Positive = Field(
+        3600.0, description="A reading stored this long after its event time is late"
+    )
+    late_share_max: Share = Field(
+        0.05, description="Share of the last day's readings that may be late"
+    )
+    debt_files_max: Count = Field(
+        1000, description="Files that merging would remove; more and compaction does not keep up"
+    )
+    disk_days_min: Positive = Field(
+        7.0, description="Days until the disks of ClickHouse are full at the present growth"
+    )
 
 
 class AlertSettings(Section):

@@ -20,15 +20,24 @@ REPAIR_WRITER = "repair-"
 
 @dataclass(frozen=True)
 class ChainReport:
-    """What the summaries say of a lane; ``breaks`` are sentences, none when all is well.
+    """What the summaries say of a lane, in sentences; none when all is well.
 
+    ``gaps`` are between commits, ``strayed`` says how the watermark differs from the newest one.
     ``commits`` counts the lane's snapshots that have not expired, ``covered`` is from the first of
     them to the last; commits of other clients (compaction) are passed over.
     """
 
     commits: int
     covered: SequenceRange | None
-    breaks: tuple[str, ...]
+    gaps: tuple[str, ...]
+    strayed: str = ""
+    newest: int | None = None
+    """Last sequence of the newest commit."""
+
+    @property
+    def breaks(self) -> tuple[str, ...]:
+        """Everything that does not hold."""
+        return (*self.gaps, *([self.strayed] if self.strayed else []))
 
     @property
     def holds(self) -> bool:
@@ -52,12 +61,13 @@ def summary_chain(table: Table, lane: str) -> ChainReport:
     """
     commits = [one for one in map(_commit, _ancestors(table)) if one is not None and one[0] == lane]
     chain = [commit for _, commit in commits]
-    breaks: list[str] = []
+    gaps: list[str] = []
+    strayed = ""
     for before, after in itertools.pairwise(chain):
         same = before.epoch == after.epoch
         # A repair fills gaps anywhere, and a new epoch begins where the histories parted.
         if same and not after.repair and after.first != before.last + 1:
-            breaks.append(
+            gaps.append(
                 f"snapshot {after.snapshot_id} begins at {after.first}, but {before.snapshot_id}"
                 f" before it ended at {before.last}"
             )
@@ -65,22 +75,23 @@ def summary_chain(table: Table, lane: str) -> ChainReport:
     if chain and watermark is not None:
         newest = chain[-1]
         if (newest.epoch, newest.last) != (watermark.epoch, watermark.sequence):
-            breaks.append(
+            strayed = (
                 f"snapshot {newest.snapshot_id} ended at {newest.last} of epoch {newest.epoch}, but"
                 f" the watermark is {watermark}"
             )
     covered = SequenceRange(chain[0].first, max(chain[-1].last, chain[0].first)) if chain else None
-    return ChainReport(len(chain), covered, tuple(breaks))
+    return ChainReport(len(chain), covered, tuple(gaps), strayed, chain[-1].last if chain else None)
 
 
 def _ancestors(table: Table) -> list[Snapshot]:
     """The current snapshot and those before it, oldest first, as far as they have not expired."""
     found: list[Snapshot] = []
+    by_id = {one.snapshot_id: one for one in table.snapshots()}
     snapshot = table.current_snapshot()
     while snapshot is not None:
         found.append(snapshot)
         parent = snapshot.parent_snapshot_id
-        snapshot = table.snapshot_by_id(parent) if parent is not None else None
+        snapshot = by_id.get(parent) if parent is not None else None
     return found[::-1]
 
 
