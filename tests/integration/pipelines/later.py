@@ -6,11 +6,9 @@ JetStream gives every message the time of its arrival, so old days cannot be pub
 from __future__ import annotations
 
 import time
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 import pytest
-
-from pipelines.storage_days import bounds_us
 
 DAYS = 10
 _real_ns = time.time_ns
@@ -26,10 +24,3 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, days: int = DAYS) -> None:
 
     monkeypatch.setattr(time, "time_ns", lambda: _real_ns() + days * 86_400 * 10**9)
     monkeypatch.setattr("ingest.hot_takeover.datetime", Later)
-
-
-def stored_day(stored_at_us: int) -> date:
-    """The UTC day of a time of storage."""
-    day = datetime.fromtimestamp(stored_at_us / 1e6, UTC).date()
-    assert bounds_us(day)[0] <= stored_at_us < bounds_us(day)[1]
-    return day
