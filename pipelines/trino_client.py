@@ -32,6 +32,9 @@ MAINTENANCE = "iot-maintenance"
 QUERIES = "iot-pipelines"
 """Source of every other statement."""
 
+ENDED = ("FINISHED", "FAILED")
+"""States of a query that is over, in system.runtime.queries."""
+
 _TRIES = 4
 _PAUSE_S = 0.5
 _ATTEMPTS = 3
@@ -119,10 +122,20 @@ class Trino:
 
     def kill(self, query_id: str, message: str) -> None:
         """Ends a query, whoever runs it; harmless when it has ended. Raises as ``execute``."""
-        with suppress(TrinoRefused):  # an unknown or finished query
-            Trino(self.settings, patient=False).execute(
-                "CALL system.runtime.kill_query(query_id => ?, message => ?)", (query_id, message)
+        killer = Trino(self.settings, patient=False)
+        try:
+            killer.execute(
+                "CALL system.runtime.kill_query("
+                f"query_id => {literal(query_id)}, message => {literal(message)})"
             )
+        except TrinoRefused:
+            if killer.is_running(query_id):
+                raise
+
+    def is_running(self, query_id: str) -> bool:
+        """Whether the query has been sent and has not ended. Raises as ``execute``."""
+        sql = "SELECT state FROM system.runtime.queries WHERE query_id = ?"
+        return any(state not in ENDED for (state,) in self.query(sql, (query_id,)))
 
     def _once(self, sql: str, params: Sequence[object], cancel: Cancel) -> Statement:
         cancel.check()
