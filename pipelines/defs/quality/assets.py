@@ -1,6 +1,7 @@
-"""The proof: an asset that is materialised by comparing all sides of a lane."""
+"""The proof: an asset that is materialised by comparing all sides of a lane.
 
-from __future__ import annotations
+Annotations are real types here: Dagster does not find the Config class by its name (1.13).
+"""
 
 from collections.abc import Iterator
 
@@ -16,7 +17,6 @@ from pipelines.resources.decisions import decided
 from pipelines.resources.guard import BudgetGuard
 from pipelines.resources.lakehouse import Lakehouse
 from pipelines.scope import Scope
-from pipelines.trino_client import Trino
 
 OWNERS = ["team:data"]
 HOT_HEAVY = "hot_heavy"
@@ -37,7 +37,7 @@ def proof(scope: Scope) -> dg.AssetsDefinition:
     """The reconciliation of a lane with a check for each side."""
 
     @dg.multi_asset(
-        name=f"reconcile_{scope.name}",
+        name=f"compare_sides_{scope.name}",
         specs=[
             dg.AssetSpec(
                 scope.proof,
@@ -87,7 +87,7 @@ def _compared(
     scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard, extent: Extent
 ) -> dg.MaterializeResult[None]:
     settings = lakehouse.settings_of(scope)
-    trino = Trino(lakehouse.pipeline_settings.trino)
+    trino = lakehouse.trino()
     done = reconcile(settings, trino, guard.guard(), extent)
     found = explained(settings, trino, done.report.findings)
     return dg.MaterializeResult(

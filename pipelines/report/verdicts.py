@@ -1,0 +1,41 @@
+"""Verdicts as Dagster's check results and evaluations."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from pipelines.quality_verdict import Verdict
+from pipelines.report.tables import markdown_table
+
+Metadata = dict[str, dg.MetadataValue | int | float | str]
+
+
+def result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
+    """The result of a check that a run executed."""
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=verdict.check,
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=verdict.text,
+        metadata=_metadata(verdict),
+    )
+
+
+def evaluation(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckEvaluation:
+    """The same for a check that a sensor evaluated, without a run."""
+    return dg.AssetCheckEvaluation(
+        asset_key=key,
+        check_name=verdict.check,
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=verdict.text,
+        metadata=_metadata(verdict),
+    )
+
+
+def _metadata(verdict: Verdict) -> Metadata:
+    found: Metadata = {"evaluated": "yes" if verdict.known else "no", **verdict.numbers}
+    if verdict.rows:
+        found["table"] = markdown_table(verdict.headers, verdict.rows)
+    return found
