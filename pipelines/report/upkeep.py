@@ -14,6 +14,7 @@ from pipelines.lake_debt import Debt
 from pipelines.lake_files import LakeFile, LakeFiles
 from pipelines.lake_upkeep import Upkept
 from pipelines.report import plots
+from pipelines.report.costs import costs_of
 from pipelines.report.tables import markdown_table
 from pipelines.trino_client import Statement
 
@@ -42,7 +43,7 @@ def of_compaction(done: Compaction) -> Metadata:
         "files_too_many_before": done.owed.files,
         "files_too_many": left.files,
         **_statements([one.statement for one in done.done]),
-        **_costs([one.cost for one in done.done if one.cost]),
+        **costs_of([one.cost for one in done.done if one.cost]),
         "partitions": _partitions(done.before, after, done.done),
         "file sizes": sizes_plot(done.before.files, after.files),
     }
@@ -67,7 +68,7 @@ def of_upkeep(done: Upkept) -> Metadata:
         "snapshots": after.snapshots,
         "nothing_to_do": int(done.statement is None),
         **_statements([done.statement] if done.statement else []),
-        **_costs([done.cost] if done.cost else []),
+        **costs_of([done.cost] if done.cost else []),
     }
 
 
@@ -121,18 +122,6 @@ def _statements(statements: Sequence[Statement]) -> dict[str, int | float]:
         "trino_bytes_written": sum(one.bytes_written for one in statements),
         "trino_peak_memory_bytes": max((one.peak_memory_bytes for one in statements), default=0),
     }
-
-
-def _costs(costs: Sequence[Cost]) -> dict[str, int | float]:
-    """Of several units: the first one's before, the worst during, the last one's after."""
-    told = [cost.numbers() for cost in costs]
-    found: dict[str, int | float] = {}
-    for name in sorted({name for one in told for name in one}):
-        values = [one[name] for one in told if name in one]
-        when = name.rpartition("_")[2]
-        chosen = {"before": values[0], "during": max(values), "after": values[-1]}
-        found[name] = chosen.get(when, sum(values))
-    return found
 
 
 def _partitions(
