@@ -14,9 +14,8 @@ from pyiceberg.table import Table
 
 from ingest import status_nats
 from ingest.contract import Contract
-from ingest.dlq import HEADER_STATE, SUBJECT_PREFIX
 from ingest.dlq import STREAM as DEAD_LETTERS
-from ingest.dlq_read import EntryState
+from ingest.dlq import SUBJECT_PREFIX
 from ingest.errors import IngestError, StreamConfigError
 from ingest.kept import open_bucket
 from ingest.ledger import Ledger, LedgerEntry
@@ -180,12 +179,14 @@ async def _refusals(link: NatsLink, lane: str) -> Refusals:
     letters, first = await stored_since(link, DEAD_LETTERS, subject, since)
     if letters == 0 or letters > MOST_READ:
         return Refusals(messages, letters)
-    refused = 0
-    # Replays and purges leave tombstones on the same subjects, which are no new refusals.
-    async for message in scan(link, DEAD_LETTERS, subject, start_seq=first, headers_only=True):
-        state = (message.headers or {}).get(HEADER_STATE, EntryState.REFUSED)
-        refused += state == EntryState.REFUSED
-    return Refusals(messages, refused)
+    # Replays and purges leave tombstones: the subject tells when the refused message was stored.
+    since_ns = int(since.timestamp() * 1e9)
+    refused = {
+        message.subject
+        async for message in scan(link, DEAD_LETTERS, subject, start_seq=first, headers_only=True)
+        if int(message.subject.rpartition(".")[2]) >= since_ns
+    }
+    return Refusals(messages, len(refused))
 
 
 async def stored_since(
