@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from ingest.settings import load_settings
-from pipelines.defs import hot, lake, quality, stream
+from pipelines.defs import hot, lake, products, quality, stream
 from pipelines.resources.guard import BudgetGuard
 from pipelines.resources.lakehouse import Lakehouse
 from pipelines.scope import Scope, scopes
@@ -22,7 +22,9 @@ def defs() -> dg.Definitions:
 def location(maintained: list[Scope], lakehouse: Lakehouse) -> dg.Definitions:
     """The graph of the given contracts over the given systems."""
     areas = [
-        area.definitions(scope) for scope in maintained for area in (stream, hot, lake, quality)
+        area.definitions(scope)
+        for scope in maintained
+        for area in (stream, hot, lake, products, quality)
     ]
     return dg.Definitions.merge(
         *areas,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -105,6 +106,11 @@ def still_written(
     if now_us < bounds_us(day)[1]:
         return f"{day} is not over"
     return None
+
+
+def now_us() -> int:
+    """Microseconds since the Unix epoch."""
+    return time.time_ns() // 1000
 
 
 def bounds_us(day: date) -> tuple[int, int]:
