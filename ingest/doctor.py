@@ -1,13 +1,21 @@
-"""Looks at everything a lane depends on, each part for itself, and says how to mend it."""
+"""Looks at everything a lane depends on, each part for itself, and says how to mend it.
+
+Other packages add parts under the entry point group ``ingest.doctor``: functions that take the
+settings and the contract, block, and return findings.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from importlib.metadata import entry_points
 
 from ingest import doctor_clickhouse, doctor_host, doctor_lake, doctor_nats
-from ingest.contract import load_contract
+from ingest.contract import Contract, load_contract
 from ingest.doctor_finding import Finding
 from ingest.settings import Settings
+
+Part = Callable[[Settings, Contract], list[Finding]]
 
 
 async def examine(settings: Settings) -> list[Finding]:
@@ -22,5 +30,17 @@ async def examine(settings: Settings) -> list[Finding]:
         asyncio.to_thread(doctor_lake.examine_store, settings),
         asyncio.to_thread(doctor_lake.examine_catalog, settings, contract),
         asyncio.to_thread(doctor_host.examine, settings),
+        *(asyncio.to_thread(part, settings, contract) for part in _added_parts()),
     )
     return [finding for part in parts for finding in part]
+
+
+def _added_parts() -> list[Part]:
+    """Parts of installed packages; one whose own dependencies are not installed is passed over."""
+    parts: list[Part] = []
+    for point in entry_points(group="ingest.doctor"):
+        try:
+            parts.append(point.load())
+        except ModuleNotFoundError:
+            continue
+    return parts
