@@ -18,7 +18,7 @@ from devstack.trino.java import Java
 from devstack.trino.progress import Progress
 from devstack.trino.server import Trino
 
-_DUMPED_WITHIN_S = 120.0
+_DUMPED_WITHIN_S = 180.0
 _POLL_S = 0.1
 _NOWHERE = 1
 """A port where nobody listens: catalogs are loaded, and asked for nothing."""
