@@ -150,11 +150,20 @@ class Trino:
             except TrinoQueryError as error:
                 raise translate(error, self._address.shown, cancel) from error
             except (TrinoError, HttpError, RequestException, ValueError) as error:
-                running.give_up()
+                self._give_up(running)
                 raise translate(error, self._address.shown, cancel) from error
             except BaseException:
-                running.give_up()
+                self._give_up(running)
                 raise
+
+    def _give_up(self, running: _Running) -> None:
+        """Kills what nobody waits for any more; Trino itself would do so minutes later.
+
+        Statements of an impatient client are short, and one of them is the killing itself.
+        """
+        if self._patient:
+            with suppress(PipelineError):
+                running.kill("its client no longer waits")
 
     @contextmanager
     def _connection(self) -> Iterator[trino.dbapi.Connection]:
@@ -200,11 +209,6 @@ class _Running:
             # Asked to end between the statement's sending and its first answer.
             if self._cancel.reason is not None:
                 self.kill(self._cancel.reason)
-
-    def give_up(self) -> None:
-        """Kills the query that nobody waits for any more; Trino would do so minutes later."""
-        with suppress(PipelineError):
-            self.kill("its client no longer waits")
 
     def kill(self, reason: str) -> None:
         """Kills the query; called again while it has not ended."""
