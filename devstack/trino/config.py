@@ -38,10 +38,6 @@ def write(place: Place) -> None:
             "resource-groups.configuration-manager": "file",
             "resource-groups.config-file": etc / "resource-groups.json",
         },
-        "session-property-config": {
-            "session-property-config.configuration-manager": "file",
-            "session-property-manager.config-file": etc / "session-properties.json",
-        },
         "log": _LOG_LEVELS,
         **{f"catalog/{name}": catalog for name, catalog in _catalogs(place).items()},
     }
@@ -49,7 +45,6 @@ def write(place: Place) -> None:
         write_private(etc / f"{name}.properties", text(properties))
     write_private(etc / "password.db", password_line(USER, place.secrets["trino_password"]))
     write_private(etc / "resource-groups.json", json.dumps(_RESOURCE_GROUPS, indent=2))
-    write_private(etc / "session-properties.json", json.dumps(_SESSION_PROPERTIES, indent=2))
 
 
 def text(properties: Properties) -> str:
@@ -148,12 +143,6 @@ _RESOURCE_GROUPS = {
         {"group": "lakehouse.interactive"},
     ],
 }
-_SESSION_PROPERTIES = [
-    {
-        "group": f"lakehouse.{MAINTENANCE}",
-        "sessionProperties": {"query_max_execution_time": "1h", "task_concurrency": "1"},
-    }
-]
 # Trino writes its whole configuration at each start, about a thousand lines.
 _LOG_LEVELS: Properties = {
     "Bootstrap": "WARN",
