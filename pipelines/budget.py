@@ -10,6 +10,7 @@ changes, so the decision does not flap.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -113,18 +114,27 @@ def decide(
     return (_go_on if state.running else _start)(known, limits, state, now_s)
 
 
-def learn(history: Sequence[Sample], span_s: float) -> float | None:
-    """p99 (s) over the newest ``span_s`` of known samples, all taken while no work was under way.
+def learn(history: Sequence[Sample], stretch_s: float, span_s: float) -> float | None:
+    """p99 (s) at rest: the median over the stretches of ``stretch_s`` within the newest ``span_s``.
 
-    None while the samples do not reach back that far, or hold too few readings.
+    Only stretches count during which no work was under way. So one bad moment does not raise the
+    measure, and a new normal is taken over after half of ``span_s``. None without a stretch that
+    holds enough readings.
     """
-    known = [sample for sample in history if sample.hot is not None]
-    if not known or known[-1].at_s - known[0].at_s < span_s:
+    if not history:
         return None
-    newest = [sample for sample in known if sample.at_s > known[-1].at_s - span_s]
-    if any(sample.working for sample in newest):
-        return None
-    return p99(newest)
+    newest = history[-1].at_s
+    stretches: list[float] = []
+    resting: list[Sample] = []
+    for sample in history:
+        if sample.at_s <= newest - span_s or sample.hot is None:
+            continue
+        resting = [] if sample.working else [*resting, sample]
+        if resting and sample.at_s - resting[0].at_s >= stretch_s:
+            found = p99(resting)
+            stretches += [found] if found is not None else []
+            resting = []
+    return statistics.median(stretches) if stretches else None
 
 
 def p99(samples: Sequence[Sample]) -> float | None:

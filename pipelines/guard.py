@@ -179,14 +179,12 @@ class Guard:
             self._look(working=False)
 
     def _learn(self) -> None:
-        """A lower p99 at rest counts after a short time, a higher one after a long one."""
-        short = learn(self._history, self._limits.learn_s)
-        if short is not None and (self._baseline_s is None or short < self._baseline_s):
-            self._baseline_s = short
-        long = learn(self._history, self._limits.relearn_s)
-        self._baseline_s = self._baseline_s if long is None else long
+        """Keeps p99 at rest up to date; known to be unknown when readings are too few for one."""
+        found = learn(self._history, self._limits.learn_s, self._limits.relearn_s)
+        self._baseline_s = self._baseline_s if found is None else found
         span_s = self._history[-1].at_s - self._history[0].at_s
-        self._learned = self._learned or short is not None or span_s >= self._limits.learn_s
+        enough = span_s > self._limits.learn_s + self._limits.sample_every_s
+        self._learned = self._learned or found is not None or enough
 
     def _is_idle(self) -> bool:
         """Whether nothing arrives and nothing waits, so that there is no latency to learn."""

@@ -132,9 +132,9 @@ class BudgetSettings(Section):
     sample_every_s: Positive = Field(0.5, description="Time between two looks at the hot path")
     sample_timeout_s: Positive = Field(1.0, description="Longest wait for one answer of a look")
     stale_after_s: Positive = Field(5.0, description="An older look counts as none")
-    learn_s: Positive = Field(15.0, description="Time from which latency at rest is learned")
+    learn_s: Positive = Field(15.0, description="Stretches by which latency at rest is measured")
     relearn_s: Positive = Field(
-        180.0, description="Time at rest after which a higher latency is taken as the new normal"
+        180.0, description="Latency at rest is the median of its stretches over this time"
     )
     quiet_s: Positive = Field(5.0, description="Calm before work starts")
     rest_s: Annotated[float, Field(ge=0)] = Field(2.0, description="Pause after each unit of work")

@@ -220,13 +220,17 @@ def test_unread_data_close_to_retention_stops_work() -> None:
 
 
 def test_latency_at_rest_is_learned_only_from_rest() -> None:
-    """Samples of the newest stretch, and none of a time when work was under way."""
-    samples = history(*[hot(p99_s=5.0)] * 20, *calm(15.0))
+    """The median over stretches in which no work was under way."""
+    rest = p99(history(hot()))
+    calm_then_bad = history(*calm(60.0), *[hot(p99_s=5.0)] * 40)
 
-    assert learn(samples, 10.0) == p99(history(hot()))
-    assert learn(samples, 60.0) is None
-    working = [*samples[:-1], replace(samples[-1], working=True)]
-    assert learn(working, 10.0) is None
+    assert learn(calm_then_bad, 10.0, 180.0) == rest
+    assert learn(calm_then_bad[-50:], 10.0, 180.0) != rest
+    assert learn(history(*calm(9.0)), 10.0, 180.0) is None
+    working = [replace(one, working=True) for one in history(*calm(60.0))]
+    assert learn(working, 10.0, 180.0) is None
+    mixed = [*working, *[replace(one, at_s=one.at_s + 60) for one in history(*calm(12.0))]]
+    assert learn(mixed, 10.0, 180.0) == rest
 
 
 @settings(deadline=None)
