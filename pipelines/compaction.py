@@ -18,7 +18,13 @@ from ingest.contract import Contract
 from ingest.sinks.iceberg import IcebergSink
 from pipelines.cancel import Cancel
 from pipelines.cost import Cost
-from pipelines.errors import BudgetBroken, BudgetNotMet, TrinoConflict, TrinoLimitReached
+from pipelines.errors import (
+    BudgetBroken,
+    BudgetNotMet,
+    TrinoConflict,
+    TrinoLimitReached,
+    UnknownPartition,
+)
 from pipelines.guard import Guard
 from pipelines.lake_debt import Debt, Unit, debt
 from pipelines.lake_files import LakeFiles, lake_files
@@ -80,9 +86,10 @@ class Compactor:
         """Merges until nothing is owed (by the partitions named) or the budget breaks.
 
         Raises what ``Trino.execute`` raises, apart from conflicts and limits, which are met by
-        another try and by smaller units. Units that were merged before stay merged.
+        another try and by smaller units, and UnknownPartition. What was merged stays merged.
         """
         files, owed = self.look()
+        _check(partitions, files)
         result = Compaction(files, owed)
         for _ in range(_PASSES):
             units = owed.units(partitions)
@@ -126,6 +133,16 @@ class Compactor:
             f"compaction of {unit}", statement, give_up_after_s=self._settings.give_up_after_s
         )
         return Compacted(unit, guarded.result, guarded.cost)
+
+
+def _check(partitions: Collection[str], files: LakeFiles) -> None:
+    known = [one.label for one in files.partitions()]
+    unknown = sorted(set(partitions) - set(known))
+    if unknown:
+        there = f"{known[0]} to {known[-1]}" if known else "none yet"
+        raise UnknownPartition(
+            f"the table has no partition {', '.join(unknown)}; its partitions are {there}"
+        )
 
 
 def merge_sql(catalog: str, contract: Contract, unit: Unit) -> str:

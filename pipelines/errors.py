@@ -8,6 +8,9 @@
     ├── WorkCancelled      (transient)  a unit of work saw that it was asked to end
     ├── DayStillWritten    (transient)  the hot path may still store rows of that day
     ├── RowsDiffer         (terminal)   two places hold different rows where they must be equal
+    ├── ChannelUnavailable (transient)  an alert could not be delivered now; it waits
+    ├── AlertRefused       (terminal)   a channel refuses this one alert; it is dropped
+    ├── UnknownPartition   (terminal)   a partition was asked for that the table does not have
     ├── TrinoUnavailable   (transient)  Trino does not answer or has no resources for now
     │   └── TrinoConflict                   somebody else committed meanwhile
     └── TrinoRefused       (terminal)   Trino refuses the statement; repeating it changes nothing
@@ -68,6 +71,18 @@ class DayStillWritten(PipelineError, Transient):  # noqa: N818 - the name says t
 
 class RowsDiffer(PipelineError, Terminal):  # noqa: N818 - the name says the state
     """Two places hold different rows where they must be equal; nothing was changed there."""
+
+
+class ChannelUnavailable(PipelineError, Transient):  # noqa: N818 - the name says the state
+    """A webhook or NATS does not take alerts now; they wait and are delivered later."""
+
+
+class AlertRefused(PipelineError, Terminal):  # noqa: N818 - the name says the state
+    """A channel works and refuses this one alert; repeating it changes nothing."""
+
+
+class UnknownPartition(PipelineError, Terminal):  # noqa: N818 - the name says the state
+    """A partition was asked for that the table does not have."""
 
 
 class TrinoUnavailable(PipelineError, Transient):  # noqa: N818 - the name says the state

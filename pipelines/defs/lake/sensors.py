@@ -62,7 +62,7 @@ def _asked(scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard) -> dg.RunRequ
     table = sink.load()
     count, bound = file_count(table), settings.debt_files
     if count is not None and count <= bound:
-        return dg.SkipReason(f"{count} files, fewer than the {bound} too many that start a run")
+        return dg.SkipReason(f"{count} files in all; {bound} too many start a run")
     files = lake_files(table)
     owed = debt(files, settings, datetime.now(UTC))
     if owed.files < bound:

@@ -10,10 +10,9 @@ from pipelines.guard import Guard
 from pipelines.lake_files import LakeFiles, lake_files
 from pipelines.lake_upkeep import Upkeep
 from pipelines.settings import MaintenanceSettings
-from pipelines.trino_client import MAINTENANCE, Trino
+from pipelines.trino_client import MAINTENANCE, Trino, quoted
 from tests.support.lakehouse import lakehouse_of
 from tests.support.lane import TestLane, reading
-from tests.support.waiting import until
 
 ROWS_OF_A_COMMIT = 50
 
@@ -81,13 +80,29 @@ def assert_proven(lane: TestLane) -> None:
     assert json.loads(done.stdout)["proven"] is True, done.stdout
 
 
-def running_statement(trino: Trino, text: str) -> str:
-    """Id of a maintenance statement that is running and whose text holds ``text``."""
-    sql = (
-        "SELECT query_id FROM system.runtime.queries WHERE source = ? AND state = 'RUNNING'"
-        " AND query LIKE ?"
+def many_rows(lane: TestLane, rows: int, ts: str) -> None:
+    """One file of ``rows`` rows of another lane in the partition of ``ts``, slow to rewrite."""
+    at = f"TIMESTAMP '{ts} UTC'"
+    values = {"device_id": "comment", "ts": at, "value": "extendedprice", "_stored_at": at}
+    values |= {"_seq": "orderkey", "_idx": "linenumber", "_lane": "'OTHER'", "_epoch": "'x'"}
+    values |= dict.fromkeys(("site", "metric", "unit", "quality"), "shipmode")
+    table = quoted("iceberg", lane.contract.namespace, lane.contract.table)
+    trino_of(lane).execute(
+        f"INSERT INTO {table} ({', '.join(map(quoted, values))})"
+        f" SELECT {', '.join(values.values())} FROM tpch.sf1.lineitem LIMIT {rows}"
     )
-    rows = until(
-        lambda: trino.query(sql, (MAINTENANCE, f"%{text}%")), f"a running statement: {text}"
+
+
+def newest_statement(lane: TestLane) -> tuple[str, str | None]:
+    """State and error of the newest compaction statement on the lane's table."""
+    rows = (
+        lakehouse_of(lane)
+        .trino()
+        .query(
+            "SELECT state, error_code FROM system.runtime.queries"
+            " WHERE query LIKE ? AND query NOT LIKE '%runtime.queries%'"
+            " ORDER BY created DESC LIMIT 1",
+            (f"%{lane.contract.namespace}%optimize%",),
+        )
     )
-    return str(rows[0][0])
+    return rows[0] if rows else ("", None)
