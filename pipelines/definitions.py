@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from ingest.settings import load_settings
-from pipelines.defs import hot, lake, products, quality, stream
+from pipelines.defs import alerts, hot, lake, products, quality, stream
 from pipelines.resources.guard import BudgetGuard
 from pipelines.resources.lakehouse import Lakehouse
 from pipelines.scope import Scope, scopes
@@ -24,7 +24,7 @@ def location(maintained: list[Scope], lakehouse: Lakehouse) -> dg.Definitions:
     areas = [
         area.definitions(scope)
         for scope in maintained
-        for area in (stream, hot, lake, products, quality)
+        for area in (stream, hot, lake, products, quality, alerts)
     ]
     return dg.Definitions.merge(
         *areas,
