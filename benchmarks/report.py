@@ -41,8 +41,8 @@ def write(folder: Path, cases: list[Case], base: str, command: str) -> str:
     when = datetime.now(UTC)
     facts = {
         "date": when.isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "machine": _machine(),
+        "commit": commit(),
+        "machine": machine(),
         "command": command,
         "messages": cases[0].rounds[0].messages,
     }
@@ -94,7 +94,8 @@ def _table(cases: list[Case], base: str, facts: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is checked out, and whether files differ from it."""
     changed = _git("status", "--porcelain", "--untracked-files=no")
     return _git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 
@@ -104,7 +105,8 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Cores, memory, system and Python."""
     memory = psutil.virtual_memory().total / (1 << 30)
     python = platform.python_version()
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {python}"

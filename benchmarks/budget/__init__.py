@@ -1,0 +1,1 @@
+"""The hot path beside maintenance of the lake."""

@@ -1,0 +1,66 @@
+"""One reconciliation in a process of its own, so that its memory is its own; prints JSON."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.budget.load import LANE
+from ingest.settings import load_settings
+from pipelines.errors import BudgetBroken, BudgetNotMet
+from pipelines.guard import open_guard
+from pipelines.reconcile import Extent, Reconciled, reconcile
+from pipelines.settings import load_pipeline_settings
+from pipelines.trino_client import MAINTENANCE, Trino
+
+UNIT_SEQUENCES = 50_000
+PATIENCE_S = 600.0
+"""A run that the budget stops is not begun again after this."""
+
+
+def main() -> None:
+    """Reconciles what is new of the lane that the environment names, resumed after each stop."""
+    folder = Path.cwd()
+    settings, own = load_settings(folder), load_pipeline_settings(folder)
+    guard = open_guard(settings, own.budget, [LANE])
+    trino = Trino(own.trino, MAINTENANCE)
+    started = time.monotonic()
+    runs: list[Reconciled] = []
+    stops = 0
+    extent = Extent(UNIT_SEQUENCES, give_up_after_s=PATIENCE_S)
+    while (not runs or runs[-1].left) and time.monotonic() - started < PATIENCE_S:
+        try:
+            runs.append(reconcile(settings, trino, guard, extent))
+            stops += bool(runs[-1].stopped)
+        except (BudgetBroken, BudgetNotMet):
+            stops += 1
+    figures = {
+        "seconds": round(time.monotonic() - started, 1),
+        "working_s": round(sum(cost.seconds for run in runs for cost in run.costs), 1),
+        "units": sum(run.units for run in runs),
+        "stops": stops,
+        "messages": sum(run.messages for run in runs),
+        "rows": sum(run.report.reference.rows for run in runs),
+        "left": runs[-1].left if runs else None,
+        "equal": bool(runs) and all(run.report.proven for run in runs),
+        "scanned_rows": _scanned(runs, "rows"),
+        "scanned_bytes": _scanned(runs, "bytes"),
+        "trino_cpu_s": round(sum(run.trino_cpu_s for run in runs), 1),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    print(json.dumps(figures))
+
+
+def _scanned(runs: list[Reconciled], what: str) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for run in runs:
+        for side, scanned in run.report.scanned.items():
+            total[side] += getattr(scanned, what)
+    return dict(total)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The hot path under load alone, beside compaction with and without guard, and beside the proof."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.budget.archive import Archive, day_before, make_archive, settings_of
+from benchmarks.budget.load import fleet, hot_writer, recorder
+from benchmarks.budget.phases import Bench, Phase
+from benchmarks.budget.tables import write
+from devstack.process import yield_cpu
+from devstack.supervisor import Devstack
+from ingest.provision import init
+from pipelines.trino_client import Trino
+
+SHARE = 0.6
+DAY_ROWS, FILE_ROWS = 2_000_000, 1_000
+WARM_ROWS = 50_000
+NEW_ROWS = 200_000
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The command line: minutes of a phase, readings to reconcile, rows of a day."""
+
+    minutes: float
+    readings: int
+    day_rows: int
+
+
+def main() -> None:
+    """Runs the benchmark and writes its tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--readings", type=int, default=10_000_000)
+    parser.add_argument("--day-rows", type=int, default=DAY_ROWS)
+    parser.add_argument("--equal-cpu", action="store_true", help="let Trino compete for CPU time")
+    parsed = parser.parse_args()
+    chosen = Chosen(parsed.minutes, parsed.readings, parsed.day_rows)
+    services = ("nats", "seaweedfs", "clickhouse", "trino")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Devstack(Path(folder) / "devstack", services, ephemeral_ports=True) as stack,
+    ):
+        if not parsed.equal_cpu:
+            yield_cpu(stack.pid("trino"))
+        facts, phases = _measure(Path(folder), stack, chosen)
+    command = f"make bench NAME=budget ARGS='--minutes {chosen.minutes:g}'"
+    if chosen.readings != parser.get_default("readings"):
+        command = command[:-1] + f" --readings {chosen.readings}'"
+    print(write({**facts, "minutes": chosen.minutes, "command": command}, phases))
+
+
+def _measure(folder: Path, stack: Devstack, chosen: Chosen) -> tuple[dict[str, float], list[Phase]]:
+    port = _free_port()
+    env = {**stack.env, "IOT_STREAM__DUPLICATE_WINDOW_S": "0.1"}
+    asyncio.run(init(settings_of(folder, env)))
+    archive = make_archive(folder, stack.env, port)
+    days = [day_before(datetime.now(UTC), back) for back in (2, 3, 4)]
+    _prepare(archive, days, chosen)
+    trino = Trino(archive.pipeline_settings.trino)
+    phases: list[Phase] = []
+    with hot_writer(folder, env, port) as hot:
+        maximum = _maximum(folder, env, port, stack, hot, chosen)
+        rate = SHARE * maximum
+        with (
+            fleet(folder, env, rate) as sensors,
+            recorder(folder, env, port, stack, {"hot": hot, "sensors": sensors}) as seen,
+        ):
+            seconds = chosen.minutes * 60
+            bench = Bench(
+                archive, seen, trino, rest_s=max(seconds / 2, 30), patience_s=max(3 * seconds, 300)
+            )
+            for phase in _phases(bench, days, chosen):
+                _say(f"{phase.name}: {phase.beside} {phase.work}")
+                phases.append(phase)
+    return {"maximum": maximum, "rate": rate, "share": SHARE}, phases
+
+
+def _phases(bench: Bench, days: list[datetime], chosen: Chosen) -> Iterator[Phase]:
+    warm, bare, watched = days
+    bench.compaction("warm-up", warm, guarded=False)
+    yield bench.alone(chosen.minutes * 60)
+    yield bench.compaction("unguarded compaction", bare, guarded=False)
+    yield bench.compaction("guarded compaction", watched, guarded=True)
+    yield bench.reconciliation("reconciliation")
+    bench.archive.publish(NEW_ROWS, days[0], seed=9)
+    bench.archive.drain("hot", "lake")
+    yield bench.reconciliation("the next one")
+
+
+def _prepare(archive: Archive, days: list[datetime], chosen: Chosen) -> None:
+    """Two days (and a small one to warm up on) in files of a thousand rows; the rest in large."""
+    started = time.monotonic()
+    for day, rows in zip(days, (WARM_ROWS, chosen.day_rows, chosen.day_rows), strict=True):
+        archive.publish(rows, day, seed=day.day)
+        archive.drain(
+            "lake", IOT_LAKE__FILE_MAX_ROWS=str(FILE_ROWS), IOT_LAKE__COMMIT_MAX_ROWS="100000"
+        )
+    left = chosen.readings - WARM_ROWS - 2 * chosen.day_rows
+    archive.publish(max(left, 0), day_before(days[-1], 1), seed=1)
+    archive.drain("lake", "hot")
+    _say(f"prepared {chosen.readings:,} readings in {time.monotonic() - started:.0f} s")
+
+
+def _maximum(
+    folder: Path, env: dict[str, str], port: int, stack: Devstack, hot: int, chosen: Chosen
+) -> float:
+    """Messages a second that sensors, stream and hot path carry together as fast as they go."""
+    with fleet(folder, env, 0), recorder(folder, env, port, stack, {"hot": hot}) as seen:
+        time.sleep(10)
+        mark = seen.mark()
+        time.sleep(max(chosen.minutes * 10, 20.0))
+        found = seen.since(mark)
+    _say(f"maximum: {found}")
+    time.sleep(5)
+    return found.messages_per_s
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _say(text: str) -> None:
+    print(f"{datetime.now(UTC):%H:%M:%S} {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
