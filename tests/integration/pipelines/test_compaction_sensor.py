@@ -14,6 +14,9 @@ from pipelines.resources.guard import BudgetGuard
 from pipelines.settings import MaintenanceSettings
 from tests.support.lakehouse import lakehouse_of, scope_of
 from tests.support.lane import TestLane
+from tests.support.small_files import many_small_files
+
+pytestmark = pytest.mark.timeout(300)
 
 EAGER = {"IOT_MAINTENANCE__DEBT_FILES": "3", "IOT_BUDGET__SAMPLE_EVERY_S": "0.1"}
 
@@ -29,10 +32,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def small_files(lane: TestLane) -> TestLane:
     """A lane with several small files, up to date on both paths."""
     lane.init()
-    for start in range(0, 900, 100):
-        lane.publish(lane.readings(100, start=start))
-        assert lane.start("lake").drain() == 0
-    assert lane.start("hot").drain() == 0
+    many_small_files(lane, 12)
     return lane
 
 

@@ -11,9 +11,10 @@ import pytest
 from pipelines.defs.lake import assets as lake_assets
 from pipelines.resources import decisions
 from pipelines.resources.guard import BudgetGuard
-from tests.lake.maintenance.support import QUICK_BUDGET, files_of, many_small_files
+from tests.lake.maintenance.support import QUICK_BUDGET, files_of
 from tests.support.lakehouse import lakehouse_of, scope_of
 from tests.support.lane import TestLane
+from tests.support.small_files import many_small_files
 
 pytestmark = pytest.mark.timeout(400)
 

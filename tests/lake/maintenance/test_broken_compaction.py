@@ -21,11 +21,11 @@ from tests.lake.maintenance.support import (
     compactor_of,
     files_of,
     many_rows,
-    many_small_files,
     newest_statement,
 )
 from tests.support.lakehouse import lakehouse_of
 from tests.support.lane import TestLane
+from tests.support.small_files import many_small_files
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(400)

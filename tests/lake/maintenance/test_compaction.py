@@ -7,14 +7,9 @@ import threading
 import pytest
 
 from ingest.proof.chain import summary_chain
-from tests.lake.maintenance.support import (
-    ROWS_OF_A_COMMIT,
-    assert_proven,
-    compactor_of,
-    files_of,
-    many_small_files,
-)
+from tests.lake.maintenance.support import assert_proven, compactor_of, files_of
 from tests.support.lane import TestLane
+from tests.support.small_files import ROWS_OF_A_COMMIT, many_small_files
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)

@@ -9,16 +9,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.trino_client import quoted
-from tests.lake.maintenance.support import (
-    QUICK_BUDGET,
-    files_of,
-    many_rows,
-    many_small_files,
-    newest_statement,
-)
+from tests.lake.maintenance.support import QUICK_BUDGET, files_of, many_rows, newest_statement
 from tests.support.dagster_dev import DagsterDev
 from tests.support.lakehouse import lakehouse_of
 from tests.support.lane import TestLane
+from tests.support.small_files import many_small_files
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(500)

@@ -14,11 +14,11 @@ from tests.lake.maintenance.support import (
     assert_proven,
     compactor_of,
     files_of,
-    many_small_files,
     trino_of,
     upkeep_of,
 )
 from tests.support.lane import TestLane
+from tests.support.small_files import many_small_files
 
 pytestmark = pytest.mark.timeout(400)
 
