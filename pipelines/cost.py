@@ -61,6 +61,23 @@ class Guarded(Generic[Result]):
     cost: Cost
 
 
+def numbers_of(samples: Sequence[Sample], baseline_s: float | None) -> dict[str, float]:
+    """The newest sample's figures by name (``hot_lag_s``, ``hot_p99_s``, ...), those it holds."""
+    newest = samples[-1]
+    found: dict[str, float | None] = {"hot_baseline_p99_s": baseline_s, "cpu_busy": newest.busy}
+    for path, sample in (("hot", newest.hot), ("lake", newest.lake)):
+        if sample is not None:
+            found |= {
+                f"{path}_lag_s": sample.lag_s,
+                f"{path}_lag_messages": float(sample.lag_messages),
+                f"{path}_stored_per_s": sample.stored_per_s,
+                f"{path}_arrived_per_s": sample.arrived_per_s,
+                f"{path}_p99_s": sample.ages.quantile(0.99) if sample.ages else None,
+                f"{path}_insert_s": sample.insert_s,
+            }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def figures(samples: Sequence[Sample]) -> Figures:
     """Figures over consecutive samples."""
     hot = [one.hot for one in samples if one.hot is not None]

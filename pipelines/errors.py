@@ -24,6 +24,9 @@ from __future__ import annotations
 
 from ingest.errors import Terminal, Transient
 
+Numbers = dict[str, float]
+"""Figures by name, with their units in it (``hot_p99_s``)."""
+
 
 class PipelineError(Exception):
     """Root of the tree; the message says what was found, what was expected and what to do."""
@@ -32,33 +35,41 @@ class PipelineError(Exception):
 class BudgetNotMet(PipelineError, Transient):  # noqa: N818 - the name says the state
     """The budget did not allow the work to start within the time given.
 
-    ``reason`` is the guard's last one, in numbers; ``waited_s`` is how long the guard waited.
+    ``reason`` is the guard's last one; ``waited_s`` is how long the guard waited; ``numbers`` are
+    those of the newest look at the hot path.
     """
 
-    def __init__(self, work: str, reason: str, waited_s: float) -> None:
+    def __init__(
+        self, work: str, reason: str, waited_s: float, numbers: Numbers | None = None
+    ) -> None:
         super().__init__(f"{work} was not started: {reason} (waited {waited_s:.0f} s)")
         self.work = work
         self.reason = reason
         self.waited_s = waited_s
+        self.numbers = numbers or {}
 
-    def __reduce__(self) -> tuple[type[BudgetNotMet], tuple[str, str, float]]:
-        return type(self), (self.work, self.reason, self.waited_s)
+    def __reduce__(self) -> tuple[type[BudgetNotMet], tuple[str, str, float, Numbers]]:
+        return type(self), (self.work, self.reason, self.waited_s, self.numbers)
 
 
 class BudgetBroken(PipelineError, Transient):  # noqa: N818 - the name says the state
     """The work was stopped because the hot path suffered; it resumes when the budget allows it.
 
-    ``reason`` names the measure, its value and its limit; ``after_s`` is how long the work ran.
+    ``reason`` names the measure, its value and its limit; ``after_s`` is how long the work ran;
+    ``numbers`` are those of the newest look at the hot path.
     """
 
-    def __init__(self, work: str, reason: str, after_s: float) -> None:
+    def __init__(
+        self, work: str, reason: str, after_s: float, numbers: Numbers | None = None
+    ) -> None:
         super().__init__(f"{work} was stopped after {after_s:.1f} s: {reason}")
         self.work = work
         self.reason = reason
         self.after_s = after_s
+        self.numbers = numbers or {}
 
-    def __reduce__(self) -> tuple[type[BudgetBroken], tuple[str, str, float]]:
-        return type(self), (self.work, self.reason, self.after_s)
+    def __reduce__(self) -> tuple[type[BudgetBroken], tuple[str, str, float, Numbers]]:
+        return type(self), (self.work, self.reason, self.after_s, self.numbers)
 
 
 class WorkCancelled(PipelineError, Transient):  # noqa: N818 - the name says the state

@@ -20,7 +20,7 @@ from ingest.errors import Transient
 from ingest.settings import Settings
 from pipelines.budget import Go, Sample, State, Stop, decide, learn
 from pipelines.cancel import Cancel
-from pipelines.cost import Cost, Guarded, figures
+from pipelines.cost import Cost, Guarded, figures, numbers_of
 from pipelines.errors import BudgetBroken, BudgetNotMet, PipelineError
 from pipelines.hot_samples import HotSampler
 from pipelines.settings import BudgetSettings
@@ -88,7 +88,7 @@ class Guard:
                         return Admission(reason, now - started)
                     reason = "the hot path's latency at rest is not yet learned"
                 if give_up_after_s is not None and now - started >= give_up_after_s:
-                    raise BudgetNotMet(work, reason, now - started)
+                    raise BudgetNotMet(work, reason, now - started, self._numbers())
                 if now - said >= SAY_EVERY_S:
                     log.info("work_waits", work=work, reason=reason)
                     said = now
@@ -121,7 +121,7 @@ class Guard:
                     raise
                 seconds = time.monotonic() - started
                 log.info("work_stopped", work=work, reason=cancel.reason, seconds=round(seconds, 1))
-                raise BudgetBroken(work, cancel.reason, seconds) from error
+                raise BudgetBroken(work, cancel.reason, seconds, self._numbers()) from error
             ended = time.monotonic()
             self._look(working=True)
             during = self._since(started)
@@ -193,6 +193,9 @@ class Guard:
 
     def _since(self, moment_s: float) -> list[Sample]:
         return [one for one in self._history if one.at_s >= moment_s]
+
+    def _numbers(self) -> dict[str, float]:
+        return numbers_of(self._history, self._baseline_s)
 
     def _state(self, *, running: bool) -> State:
         return State(running, self._baseline_s)
