@@ -34,6 +34,15 @@ def evaluation(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckEvaluation:
     )
 
 
+def tell(instance: dg.DagsterInstance, verdict: Verdict, key: dg.AssetKey) -> None:
+    """Reports the verdict of a run once more without the run.
+
+    Dagster's pages hide the verdict of a run as soon as the asset is materialised again (1.13),
+    which the tables are all the time; one without a run stays.
+    """
+    instance.report_runless_asset_event(evaluation(verdict, key))
+
+
 def _metadata(verdict: Verdict) -> Metadata:
     found: Metadata = {"evaluated": "yes" if verdict.known else "no", **verdict.numbers}
     if verdict.rows:

@@ -56,7 +56,7 @@ def proof(scope: Scope) -> dg.AssetsDefinition:
                 CHECKS[side],
                 asset=scope.proof,
                 description=MEANING[side],
-                blocking=side != STREAM,
+                blocking=side not in (STREAM, ROLLUP),
             )
             for side in sides_of(scope)
         ],

@@ -16,7 +16,7 @@ from pipelines.quality_verdict import Verdict, unknown
 from pipelines.reconcile import Extent, Reconciled, reconcile
 from pipelines.reconcile_findings import HEADERS, Explained, explained
 from pipelines.report.proof import figures, sentences
-from pipelines.report.verdicts import result
+from pipelines.report.verdicts import result, tell
 from pipelines.resources.guard import BudgetGuard
 from pipelines.resources.lakehouse import Lakehouse
 from pipelines.scope import Scope
@@ -66,9 +66,13 @@ def costly_checks(scope: Scope) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"costly_verdicts_{scope.name}", specs=_specs(scope, COSTLY), pool=HOT_HEAVY
     )
-    def costly(lakehouse: Lakehouse) -> Iterator[dg.AssetCheckResult]:
+    def costly(
+        context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse
+    ) -> Iterator[dg.AssetCheckResult]:
         for check, ask in _costly(scope, lakehouse).items():
-            yield result(evaluated(check, ask), asset_of(scope, check))
+            verdict = evaluated(check, ask)
+            yield result(verdict, asset_of(scope, check))
+            tell(context.instance, verdict, asset_of(scope, check))
 
     return costly
 
@@ -77,13 +81,17 @@ def still_holds(scope: Scope) -> dg.AssetChecksDefinition:
     """Everything on the ledger compared again."""
 
     @dg.asset_check(
-        asset=scope.proof,
+        asset=asset_of(scope, STILL_HOLDS),
         name=STILL_HOLDS,
         description="stream, sinks and dead letters still hold what the ledger says was proven",
         pool=HOT_HEAVY,
     )
-    def again(lakehouse: Lakehouse, guard: BudgetGuard) -> dg.AssetCheckResult:
-        return _again(scope, lakehouse, guard)
+    def again(
+        context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse, guard: BudgetGuard
+    ) -> dg.AssetCheckResult:
+        verdict = evaluated(STILL_HOLDS, lambda: _again(scope, lakehouse, guard))
+        tell(context.instance, verdict, asset_of(scope, STILL_HOLDS))
+        return result(verdict, asset_of(scope, STILL_HOLDS))
 
     return again
 
@@ -116,7 +124,7 @@ def _costly(scope: Scope, lakehouse: Lakehouse) -> dict[str, Callable[[], Verdic
     }
 
 
-def _again(scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard) -> dg.AssetCheckResult:
+def _again(scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard) -> Verdict:
     settings, own = lakehouse.settings_of(scope), lakehouse.pipeline_settings
     trino = lakehouse.trino()
     extent = Extent(
@@ -124,12 +132,8 @@ def _again(scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard) -> dg.AssetCh
         again=True,
         give_up_after_s=own.maintenance.give_up_after_s,
     )
-
-    def ask() -> Verdict:
-        done = reconcile(settings, trino, guard.guard(), extent)
-        return _verdict(done, explained(settings, trino, done.report.findings))
-
-    return result(evaluated(STILL_HOLDS, ask), scope.proof)
+    done = reconcile(settings, trino, guard.guard(), extent)
+    return _verdict(done, explained(settings, trino, done.report.findings))
 
 
 def _verdict(done: Reconciled, found: Sequence[Explained]) -> Verdict:

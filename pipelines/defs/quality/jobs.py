@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from pipelines.defs.quality.assets import sides_of
-from pipelines.defs.quality.checks import STILL_HOLDS
+from pipelines.defs.quality.checks import STILL_HOLDS, asset_of
 from pipelines.report.proof import CHECKS
 from pipelines.scope import Scope
 
@@ -34,7 +34,7 @@ def quality_jobs(
 ) -> Jobs:
     """The jobs of the lane; ``cheap`` and ``costly`` are its checks."""
     proof_checks = [dg.AssetCheckKey(scope.proof, CHECKS[side]) for side in sides_of(scope)]
-    still_holds = dg.AssetCheckKey(scope.proof, STILL_HOLDS)
+    still_holds = dg.AssetCheckKey(asset_of(scope, STILL_HOLDS), STILL_HOLDS)
     return Jobs(
         reconcile=dg.define_asset_job(
             f"reconcile_{scope.name}",

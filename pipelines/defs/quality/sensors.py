@@ -29,11 +29,21 @@ _UNDER_WAY = [
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A verdict as it was reported last, and when (Unix time)."""
+    """A verdict as it was reported last, and when (Unix time).
+
+    ``proven`` is the last proven sequence: Dagster's pages hide a verdict on the proof that is
+    older than its materialisation.
+    """
 
     passed: bool
     known: bool
+    proven: int
     at: float
+
+    @classmethod
+    def of(cls, verdict: Verdict, now: float) -> Told:
+        """The verdict as it is reported now."""
+        return cls(verdict.passed, verdict.known, _proven(verdict), now)
 
 
 def checks_sensor(scope: Scope, settings: QualitySettings) -> dg.SensorDefinition:
@@ -55,7 +65,7 @@ def checks_sensor(scope: Scope, settings: QualitySettings) -> dg.SensorDefinitio
             for verdict in quality_cheap.verdicts(found, bounds)
             if is_news(verdict, told.get(verdict.check), now, bounds.told_every_s)
         ]
-        told |= {one.check: Told(one.passed, one.known, now) for one in news}
+        told |= {one.check: Told.of(one, now) for one in news}
         return dg.SensorResult(
             asset_events=[evaluation(one, asset_of(scope, one.check)) for one in news],
             cursor=msgspec.json.encode(told).decode(),
@@ -67,9 +77,13 @@ def checks_sensor(scope: Scope, settings: QualitySettings) -> dg.SensorDefinitio
 
 def is_news(verdict: Verdict, told: Told | None, now: float, every_s: float) -> bool:
     """Whether the verdict is to be reported: changed, or not reported for ``every_s``."""
-    if told is None or (told.passed, told.known) != (verdict.passed, verdict.known):
+    if told is None or now - told.at >= every_s:
         return True
-    return now - told.at >= every_s
+    return told != msgspec.structs.replace(Told.of(verdict, now), at=told.at)
+
+
+def _proven(verdict: Verdict) -> int:
+    return int(verdict.numbers.get("proven_upto", 0))
 
 
 def reconciliation_sensor(
