@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -45,6 +47,8 @@ def main() -> None:
     parser.add_argument("--equal-cpu", action="store_true", help="let Trino compete for CPU time")
     parsed = parser.parse_args()
     chosen = Chosen(parsed.minutes, parsed.readings, parsed.day_rows)
+    # So that an ended benchmark ends its processes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     services = ("nats", "seaweedfs", "clickhouse", "trino")
     with (
         tempfile.TemporaryDirectory() as folder,
