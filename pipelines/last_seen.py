@@ -80,8 +80,9 @@ def devices(client: Client, contract: Contract, since_s: float) -> list[Device]:
         " FROM (SELECT device, groupArraySorted({moments:UInt64})(-at) AS moments,"
         " arraySlice(arrayDifference(moments), 2) AS gaps, sum(n) AS readings"
         f" FROM (SELECT {name} AS device, toInt64(toUnixTimestamp(_stored_at)) AS at, count() AS n"
-        f" FROM {table_of(contract)} WHERE toDate(_stored_at) >= toDate({{since:UInt32}}, 'UTC')"
-        " AND _stored_at >= fromUnixTimestamp({since:UInt32}, 'UTC') GROUP BY device, at)"
+        f" FROM {table_of(contract)}"
+        " WHERE toDate(_stored_at) >= toDate(toDateTime({since:UInt32}, 'UTC'))"
+        " AND _stored_at >= toDateTime({since:UInt32}, 'UTC') GROUP BY device, at)"
         " GROUP BY device) ORDER BY 2 DESC, 1"
     ).replace("{moments:UInt64}", str(MOMENTS))
     try:
