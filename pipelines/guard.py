@@ -152,13 +152,17 @@ class Guard:
             thread.join()
 
     def _watch(self, cancel: Cancel, over: threading.Event) -> None:
-        while not over.wait(self._limits.sample_every_s):
-            self._look(working=True)
-            decision = decide(
-                self._history, self._limits, self._state(running=True), time.monotonic()
-            )
-            if isinstance(decision, Stop) or cancel.reason is not None:
-                self._cancel(cancel, decision.reason)
+        try:
+            while not over.wait(self._limits.sample_every_s):
+                self._look(working=True)
+                state, now = self._state(running=True), time.monotonic()
+                decision = decide(self._history, self._limits, state, now)
+                if isinstance(decision, Stop) or cancel.reason is not None:
+                    self._cancel(cancel, decision.reason)
+        finally:
+            if not over.is_set():
+                # Work that nobody watches must not go on.
+                self._cancel(cancel, "the guard itself failed, see its traceback")
 
     def _cancel(self, cancel: Cancel, reason: str) -> None:
         """Asks the unit to end; what cannot be reached now is asked again at the next look."""

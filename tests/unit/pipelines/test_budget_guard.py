@@ -153,3 +153,17 @@ def test_errors_survive_the_way_between_processes(error: BudgetNotMet | BudgetBr
 
     assert str(copied) == str(error)
     assert vars(copied) == vars(error)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_work_that_nobody_watches_is_stopped() -> None:
+    """A sampler that fails in an unforeseen way ends the unit."""
+    hot = Scripted()
+
+    def unit(cancel: Cancel) -> None:
+        hot.lag_s = "no number"  # type: ignore[assignment]
+        assert cancel.wait(30)
+        cancel.check()
+
+    with pytest.raises(BudgetBroken, match="the guard itself failed"):
+        Guard(QUICK, hot).run("a unit", unit)
