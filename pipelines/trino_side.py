@@ -146,6 +146,17 @@ class TrinoSide:
             found.setdefault(int(sequence), []).append(str(path))
         return found
 
+    def under(self, cancel: Cancel) -> TrinoSide:
+        """The same rows, asked for under another request to end."""
+        return TrinoSide(
+            self._trino,
+            self._table,
+            self._lane,
+            self._columns,
+            absent=self._absent,
+            cancel=cancel,
+        )
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -11,6 +11,7 @@ from ingest.errors import IngestError
 from pipelines import quality_cheap, quality_schema, quality_tables
 from pipelines.defs.quality.assets import HOT_HEAVY
 from pipelines.errors import PipelineError
+from pipelines.lake_recheck import recheck
 from pipelines.quality_look import look
 from pipelines.quality_verdict import Verdict, unknown
 from pipelines.reconcile import Extent, Reconciled, reconcile
@@ -20,8 +21,12 @@ from pipelines.report.verdicts import result, tell
 from pipelines.resources.guard import BudgetGuard
 from pipelines.resources.lakehouse import Lakehouse
 from pipelines.scope import Scope
+from pipelines.settings import PipelineSettings
 
 STILL_HOLDS = "what_was_proven_still_holds"
+REWRITTEN = "rewritten_files_hold_what_was_proven"
+_UPTO = "rewritten_upto_ms"
+_LOOK_BACK = 200
 COSTLY = {
     quality_schema.IN_FORCE: "the contract file is what the registry has in force",
     quality_schema.CLICKHOUSE: "ClickHouse's table has the columns of the contract in force",
@@ -96,6 +101,26 @@ def still_holds(scope: Scope) -> dg.AssetChecksDefinition:
     return again
 
 
+def rewritten_holds(scope: Scope) -> dg.AssetChecksDefinition:
+    """Files that compaction wrote, held against the ledger."""
+
+    @dg.asset_check(
+        asset=scope.lake_table,
+        name=REWRITTEN,
+        description="after compaction Trino finds in the new files what the ledger says was proven",
+        pool=HOT_HEAVY,
+    )
+    def recheck_lake(
+        context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse, guard: BudgetGuard
+    ) -> dg.AssetCheckResult:
+        since_ms = _rechecked_upto(context.instance, scope)
+        verdict = evaluated(REWRITTEN, lambda: _recheck(scope, lakehouse, guard, since_ms))
+        tell(context.instance, verdict, scope.lake_table)
+        return result(verdict, scope.lake_table)
+
+    return recheck_lake
+
+
 def evaluated(check: str, ask: Callable[[], Verdict]) -> Verdict:
     """The verdict; a system that is away or refuses leaves it unknown, which is red."""
     try:
@@ -124,15 +149,55 @@ def _costly(scope: Scope, lakehouse: Lakehouse) -> dict[str, Callable[[], Verdic
     }
 
 
+def _recheck(scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard, since_ms: int) -> Verdict:
+    settings, own = lakehouse.settings_of(scope), lakehouse.pipeline_settings
+    done = recheck(settings, lakehouse.trino(), guard.guard(), _extent(own), since_ms=since_ms)
+    text = f"{done.sequences:,} proven sequences from {done.first:,} on hold" if done.first else ""
+    if done.findings:
+        text = "; ".join(map(str, done.findings[:5]))
+    elif done.stopped:
+        text = f"could not be evaluated: {done.left} units were left, {done.stopped}"
+    numbers = {
+        _UPTO: done.upto_ms,
+        "sequences": done.sequences,
+        "rows": done.rows,
+        "findings": len(done.findings),
+    }
+    return Verdict(
+        REWRITTEN,
+        passed=not done.findings and not done.stopped,
+        text=text or "no file was rewritten since the last look",
+        numbers=numbers,
+        headers=("finding",),
+        rows=[(str(one),) for one in done.findings],
+        known=not done.stopped,
+    )
+
+
+def _rechecked_upto(instance: dg.DagsterInstance, scope: Scope) -> int:
+    """Time of the newest rewrite that was found to hold; 0 when there was none."""
+    history = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(scope.lake_table, REWRITTEN), limit=_LOOK_BACK
+    )
+    for record in history:
+        found = record.evaluation
+        if found is not None and found.passed and _UPTO in found.metadata:
+            return int(str(found.metadata[_UPTO].value))
+    return 0
+
+
+def _extent(own: PipelineSettings, *, again: bool = False) -> Extent:
+    return Extent(
+        unit_sequences=own.quality.unit_sequences,
+        again=again,
+        give_up_after_s=own.maintenance.give_up_after_s,
+    )
+
+
 def _again(scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard) -> Verdict:
     settings, own = lakehouse.settings_of(scope), lakehouse.pipeline_settings
     trino = lakehouse.trino()
-    extent = Extent(
-        unit_sequences=own.quality.unit_sequences,
-        again=True,
-        give_up_after_s=own.maintenance.give_up_after_s,
-    )
-    done = reconcile(settings, trino, guard.guard(), extent)
+    done = reconcile(settings, trino, guard.guard(), _extent(own, again=True))
     return _verdict(done, explained(settings, trino, done.report.findings))
 
 

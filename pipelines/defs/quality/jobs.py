@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from pipelines.defs.quality.assets import sides_of
-from pipelines.defs.quality.checks import STILL_HOLDS, asset_of
+from pipelines.defs.quality.checks import REWRITTEN, STILL_HOLDS, asset_of
 from pipelines.report.proof import CHECKS
 from pipelines.scope import Scope
 
@@ -21,12 +21,13 @@ class Jobs:
 
     reconcile: dg.UnresolvedAssetJobDefinition
     again: dg.UnresolvedAssetJobDefinition
+    recheck: dg.UnresolvedAssetJobDefinition
     cheap: dg.UnresolvedAssetJobDefinition
     costly: dg.UnresolvedAssetJobDefinition
 
     def listed(self) -> list[dg.UnresolvedAssetJobDefinition]:
         """All of them."""
-        return [self.reconcile, self.again, self.cheap, self.costly]
+        return [self.reconcile, self.again, self.recheck, self.cheap, self.costly]
 
 
 def quality_jobs(
@@ -48,6 +49,12 @@ def quality_jobs(
             selection=dg.AssetSelection.checks(still_holds),
             tags=MAINTENANCE,
             description=f"Compares everything that was proven on {scope.lane} again.",
+        ),
+        recheck=dg.define_asset_job(
+            f"recheck_lake_{scope.name}",
+            selection=dg.AssetSelection.checks(dg.AssetCheckKey(scope.lake_table, REWRITTEN)),
+            tags=MAINTENANCE,
+            description=f"Holds rewritten files of {scope.lake_table.path[-1]} against the ledger.",
         ),
         cheap=dg.define_asset_job(
             f"cheap_checks_{scope.name}",

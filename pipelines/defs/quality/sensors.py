@@ -129,6 +129,24 @@ def reconciliation_sensor(
     return new_ranges
 
 
+def recheck_sensor(scope: Scope, job: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+    """Asks for a look at the rewritten files after each compaction."""
+
+    @dg.asset_sensor(
+        name=f"after_compaction_{scope.name}",
+        asset_key=scope.of_lake_table("compaction"),
+        job=job,
+        description=f"Rewritten files of {scope.contract.namespace}.{scope.name}.",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def compacted(
+        _context: dg.SensorEvaluationContext, asset_event: dg.EventLogEntry
+    ) -> dg.RunRequest:
+        return dg.RunRequest(run_key=asset_event.run_id)
+
+    return compacted
+
+
 def nothing_to_prove(found: LaneLook) -> str | None:
     """Why no reconciliation would find anything, None when it would."""
     if found.proof is None:
