@@ -7,6 +7,7 @@ replaces them in one commit or not at all.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from pipelines.errors import (
     BudgetNotMet,
     TrinoConflict,
     TrinoLimitReached,
+    TrinoWriteFailed,
     UnknownPartition,
 )
 from pipelines.guard import Guard
@@ -40,9 +42,13 @@ _MEGABYTE = 1 << 20
 
 @dataclass(frozen=True)
 class Compacted:
-    """One unit that was merged; ``cost`` is None when no guard watched."""
+    """One unit that was merged; ``cost`` is None when no guard watched.
+
+    ``in_order`` says that its rows are sorted through, not file after file.
+    """
 
     unit: Unit
+    in_order: bool
     statement: Statement
     cost: Cost | None
 
@@ -74,6 +80,7 @@ class Compactor:
         self._contract = contract
         self._sink = sink
         self._trino = trino.with_session(_session(trino.catalog, settings))
+        self._sortable_rows = sys.maxsize
         self._guard = guard
         self._settings = settings
 
@@ -122,17 +129,35 @@ class Compactor:
         return True
 
     def _merge(self, unit: Unit) -> Compacted:
+        """Sorts what Trino can sort.
+
+        Beyond its sort buffer it writes temporary files beside the table's. Table buckets refuse
+        them (SeaweedFS 4.48, 2026-11: any name that is not the table's layout), and Trino 476 has
+        no other place for them; then sorted files are put one after the other.
+        """
+        if unit.rows >= self._sortable_rows:
+            return self._run(unit, in_order=False)
+        try:
+            return self._run(unit, in_order=True)
+        except TrinoWriteFailed as error:
+            log.info("compaction_unsorted", unit=str(unit), rows=unit.rows, why=str(error))
+            self._sortable_rows = unit.rows
+            return self._run(unit, in_order=False)
+
+    def _run(self, unit: Unit, *, in_order: bool) -> Compacted:
         sql = merge_sql(self._trino.catalog, self._contract, unit)
+        ordered = {f"{self._trino.catalog}.sorted_writing_enabled": str(in_order).lower()}
+        trino = self._trino.with_session(ordered)
 
         def statement(cancel: Cancel) -> Statement:
-            return self._trino.execute(sql, cancel=cancel)
+            return trino.execute(sql, cancel=cancel)
 
         if self._guard is None:
-            return Compacted(unit, statement(Cancel()), None)
+            return Compacted(unit, in_order, statement(Cancel()), None)
         guarded = self._guard.run(
             f"compaction of {unit}", statement, give_up_after_s=self._settings.give_up_after_s
         )
-        return Compacted(unit, guarded.result, guarded.cost)
+        return Compacted(unit, in_order, guarded.result, guarded.cost)
 
 
 def _check(partitions: Collection[str], files: LakeFiles) -> None:

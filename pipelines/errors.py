@@ -12,7 +12,8 @@
     ├── AlertRefused       (terminal)   a channel refuses this one alert; it is dropped
     ├── UnknownPartition   (terminal)   a partition was asked for that the table does not have
     ├── TrinoUnavailable   (transient)  Trino does not answer or has no resources for now
-    │   └── TrinoConflict                   somebody else committed meanwhile
+    │   ├── TrinoConflict                   somebody else committed meanwhile
+    │   └── TrinoWriteFailed                a file could not be written
     └── TrinoRefused       (terminal)   Trino refuses the statement; repeating it changes nothing
         └── TrinoLimitReached           the statement needs more memory or time than Trino allows
 
@@ -102,6 +103,10 @@ class TrinoUnavailable(PipelineError, Transient):  # noqa: N818 - the name says 
 
 class TrinoConflict(TrinoUnavailable):
     """A commit lost against another client's; the statement changed nothing."""
+
+
+class TrinoWriteFailed(TrinoUnavailable):
+    """A file, of the table or a temporary one beside it, could not be written."""
 
 
 class TrinoRefused(PipelineError, Terminal):  # noqa: N818 - the name says the state

@@ -15,6 +15,7 @@ from pipelines.errors import (
     TrinoLimitReached,
     TrinoRefused,
     TrinoUnavailable,
+    TrinoWriteFailed,
     WorkCancelled,
 )
 
@@ -31,6 +32,7 @@ _TOO_LARGE = {
     "EXCEEDED_WRITE_LIMIT",
 }
 _CONFLICT = {"ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT"}
+_WRITING = {"HIVE_WRITER_DATA_ERROR", "HIVE_WRITER_OPEN_ERROR", "ICEBERG_WRITER_DATA_ERROR"}
 _MESSAGE_CHARACTERS = 400
 
 
@@ -88,6 +90,8 @@ def _of_query(error: TrinoQueryError, cancel: Cancel) -> PipelineError:
         return TrinoLimitReached(f"the statement is larger than Trino allows: {told}")
     if error.error_name in _CONFLICT:
         return TrinoConflict(f"somebody else committed meanwhile: {told}")
+    if error.error_name in _WRITING:
+        return TrinoWriteFailed(f"Trino could not write a file: {told}")
     if error.error_type == "USER_ERROR":
         return TrinoRefused(f"Trino refuses the statement: {told}")
     return TrinoUnavailable(f"Trino could not finish the statement: {told}")

@@ -39,6 +39,7 @@ def of_compaction(done: Compaction) -> Metadata:
         **_table(done.before, after),
         "units": len(done.done),
         "files_merged": sum(len(one.unit.files) for one in done.done),
+        "units_not_sorted": sum(not one.in_order for one in done.done),
         "conflicts": done.conflicts,
         "files_too_many_before": done.owed.files,
         "files_too_many": left.files,

@@ -46,8 +46,8 @@ def tick(
         lane, **EAGER, IOT_MAINTENANCE__CONTRACTS=str(lane.contract_file), **variables
     )
     resources = {"lakehouse": lakehouse, "guard": BudgetGuard(lakehouse=lakehouse)}
-    context = dg.build_sensor_context(instance=instance, resources=resources)
-    found = sensor(context)
+    with dg.build_sensor_context(instance=instance, resources=resources) as context:
+        found = sensor(context)
     assert isinstance(found, dg.RunRequest | dg.SkipReason)
     return found
 

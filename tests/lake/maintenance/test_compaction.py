@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from ingest.proof.chain import summary_chain
-from tests.lake.maintenance.support import assert_proven, compactor_of, files_of
+from tests.lake.maintenance.support import assert_proven, compactor_of, files_of, many_rows
 from tests.support.lane import TestLane
 from tests.support.small_files import ROWS_OF_A_COMMIT, many_small_files
 from tests.support.waiting import until
@@ -51,6 +51,20 @@ def test_compacted_rows_keep_the_tables_order(lake_lane: TestLane) -> None:
         rows = pq.read_table(stream, columns=keys)
     assert rows.num_rows == 8 * ROWS_OF_A_COMMIT
     assert rows.equals(rows.sort_by([(key, "ascending") for key in keys]))
+
+
+def test_more_rows_than_trino_can_sort_are_merged_all_the_same(lake_lane: TestLane) -> None:
+    """The store refuses the temporary files of a sort; the unit is written file after file."""
+    lake_lane.init()
+    many_small_files(lake_lane, 8, ts="2026-11-01T12:00:00Z")
+    many_rows(lake_lane, 400_000, "2026-11-01 13:00:00")
+
+    done = compactor_of(lake_lane).run()
+
+    assert done.after is not None
+    assert len(done.after.files) == 1
+    assert done.after.rows == done.before.rows
+    assert [one.in_order for one in done.done] == [False]
 
 
 def test_units_are_cut_and_only_named_partitions_are_touched(lake_lane: TestLane) -> None:
