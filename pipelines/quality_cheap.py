@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ingest.proof.chain import ChainReport, summary_chain
 from pipelines.quality_look import ICEBERG, NATS, LaneLook, SinkLook
 from pipelines.quality_verdict import Verdict, unknown
 from pipelines.settings import QualitySettings
@@ -50,7 +49,7 @@ def fresh_lake(look: LaneLook, bounds: QualitySettings) -> Verdict:
 
 def chain(look: LaneLook) -> Verdict:
     """Each of the lane's commits begins where the one before ended; the first few gaps are told."""
-    report = _chain(look)
+    report = look.chain
     if report is None:
         return unknown(CHAIN, look.why(ICEBERG, NATS))
     covered = f"sequences {report.covered}" if report.covered else "none yet"
@@ -64,7 +63,7 @@ def chain(look: LaneLook) -> Verdict:
 
 def watermark(look: LaneLook) -> Verdict:
     """The watermark property says what the newest commit's own summary says."""
-    report = _chain(look)
+    report = look.chain
     if report is None:
         return unknown(WATERMARK, look.why(ICEBERG, NATS))
     position = look.lake.position if look.lake else 0
@@ -138,12 +137,6 @@ def _fresh(name: str, sink: tuple[str, SinkLook | None, float], look: LaneLook) 
         "stream_last": look.stream_last,
     }
     return Verdict(name, found.waiting_s <= allowed_s, text, numbers)
-
-
-def _chain(look: LaneLook) -> ChainReport | None:
-    if look.table is None:
-        return None
-    return summary_chain(look.table, look.lane)
 
 
 def _ago(seconds: float, now: datetime) -> str:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from nats.js.errors import APIError, NotFoundError
-from pyiceberg.table import Table
 
 from ingest import status_nats
 from ingest.contract import Contract
@@ -21,6 +20,7 @@ from ingest.kept import open_bucket
 from ingest.ledger import Ledger, LedgerEntry
 from ingest.marks import Mark
 from ingest.nats_link import NatsLink, connect
+from ingest.proof.chain import ChainReport, summary_chain
 from ingest.proof.plan import closed
 from ingest.registry import Registry, RegistryStore
 from ingest.settings import Settings
@@ -85,7 +85,7 @@ class LaneLook:
     lake: SinkLook | None = None
     proof: ProofLook | None = None
     refusals: Refusals | None = None
-    table: Table | None = None
+    chain: ChainReport | None = None
     problems: dict[str, str] = field(default_factory=dict)
 
     def why(self, *systems: str) -> str:
@@ -105,8 +105,9 @@ async def _look(settings: Settings, contract: Contract) -> LaneLook:
     watermark: list[Mark | None] = []
 
     async def ask_catalog() -> None:
-        found.table = await asyncio.to_thread(sink.load)
-        watermark.append(sink.watermark(found.table))
+        table = await asyncio.to_thread(sink.load)
+        found.chain = summary_chain(table, contract.stream)
+        watermark.append(sink.watermark(table))
 
     await _noted(found, ICEBERG, ask_catalog)
 

@@ -17,6 +17,7 @@ from pipelines.resources.decisions import decided
 from pipelines.resources.guard import BudgetGuard
 from pipelines.resources.lakehouse import Lakehouse
 from pipelines.scope import Scope
+from pipelines.trino_client import MAINTENANCE, Trino
 
 OWNERS = ["team:data"]
 HOT_HEAVY = "hot_heavy"
@@ -83,11 +84,17 @@ def proof(scope: Scope) -> dg.AssetsDefinition:
     return reconciliation
 
 
+def gentle_trino(lakehouse: Lakehouse) -> Trino:
+    """Trino for scans: in the queue of the maintenance, with as few threads as it has."""
+    threads = lakehouse.pipeline_settings.maintenance.threads
+    return lakehouse.trino(MAINTENANCE).with_session({"max_drivers_per_task": str(threads)})
+
+
 def _compared(
     scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard, extent: Extent
 ) -> dg.MaterializeResult[None]:
     settings = lakehouse.settings_of(scope)
-    trino = lakehouse.trino()
+    trino = gentle_trino(lakehouse)
     done = reconcile(settings, trino, guard.guard(), extent)
     found = explained(settings, trino, done.report.findings)
     return dg.MaterializeResult(
