@@ -9,7 +9,7 @@ import dagster as dg
 
 from ingest.errors import IngestError
 from pipelines import quality_cheap, quality_schema, quality_tables
-from pipelines.defs.quality.assets import HOT_HEAVY
+from pipelines.defs.quality.assets import HOT_HEAVY, gentle_trino
 from pipelines.errors import PipelineError
 from pipelines.lake_recheck import recheck
 from pipelines.quality_look import look
@@ -151,7 +151,9 @@ def _costly(scope: Scope, lakehouse: Lakehouse) -> dict[str, Callable[[], Verdic
 
 def _recheck(scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard, since_ms: int) -> Verdict:
     settings, own = lakehouse.settings_of(scope), lakehouse.pipeline_settings
-    done = recheck(settings, lakehouse.trino(), guard.guard(), _extent(own), since_ms=since_ms)
+    done = recheck(
+        settings, gentle_trino(lakehouse), guard.guard(), _extent(own), since_ms=since_ms
+    )
     text = f"{done.sequences:,} proven sequences from {done.first:,} on hold" if done.first else ""
     if done.findings:
         text = "; ".join(map(str, done.findings[:5]))
@@ -196,7 +198,7 @@ def _extent(own: PipelineSettings, *, again: bool = False) -> Extent:
 
 def _again(scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard) -> Verdict:
     settings, own = lakehouse.settings_of(scope), lakehouse.pipeline_settings
-    trino = lakehouse.trino()
+    trino = gentle_trino(lakehouse)
     done = reconcile(settings, trino, guard.guard(), _extent(own, again=True))
     return _verdict(done, explained(settings, trino, done.report.findings))
 
