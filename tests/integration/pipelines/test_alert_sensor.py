@@ -211,3 +211,20 @@ def test_nats_away_keeps_the_alert(world: World) -> None:
     (alert,) = heard(world, world.tick)
 
     assert alert["kind"] == "check"
+
+
+def test_a_check_judged_by_a_sensor_is_told_too(world: World) -> None:
+    """A verdict that no run gave, only a report, is as red as any."""
+    key = scope_of(world.lane).of_lake_table("compaction")
+
+    def judge(*, passed: bool) -> None:
+        verdict = dg.AssetCheckEvaluation(
+            asset_key=key, check_name="fresh", passed=passed, metadata={"lag_s": 61.0}
+        )
+        world.instance.report_runless_asset_event(verdict)
+        world.tick()
+
+    (alert,) = heard(world, lambda: judge(passed=False))
+    assert (alert["event"], alert["numbers"]) == ("raised", {"lag_s": 61.0})
+    (recovered,) = heard(world, lambda: judge(passed=True))
+    assert recovered["event"] == "recovered"
