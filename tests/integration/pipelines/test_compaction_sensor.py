@@ -42,9 +42,8 @@ def tick(
     """One evaluation of the sensor."""
     scope = scope_of(lane)
     sensor = compaction_sensor(scope, maintenance_jobs(scope)["compaction"], MaintenanceSettings())
-    lakehouse = lakehouse_of(
-        lane, **EAGER, IOT_MAINTENANCE__CONTRACTS=str(lane.contract_file), **variables
-    )
+    contracts = {"IOT_MAINTENANCE__CONTRACTS": str(lane.contract_file)}
+    lakehouse = lakehouse_of(lane, **{**EAGER, **contracts, **variables})
     resources = {"lakehouse": lakehouse, "guard": BudgetGuard(lakehouse=lakehouse)}
     with dg.build_sensor_context(instance=instance, resources=resources) as context:
         found = sensor(context)
