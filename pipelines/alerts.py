@@ -22,6 +22,8 @@ KEPT = 60
 AT_ONCE = 20
 """Alerts sent on one channel at one look."""
 DEVICES_NAMED = 50
+OPEN_KEPT = 500
+"""Problems remembered as told; beyond it the oldest are forgotten, and told again if they last."""
 
 Kind = Literal["check", "run", "silence"]
 
@@ -164,6 +166,9 @@ class Look:
         return waiting[AT_ONCE:]
 
     def _bound(self) -> None:
+        surplus_open = sorted(self.memory.open, key=lambda key: self.memory.open[key].since)
+        for key in surplus_open[: max(len(surplus_open) - OPEN_KEPT, 0)]:
+            del self.memory.open[key]
         for name, waiting in self.memory.waiting.items():
             surplus = len(waiting) - KEPT
             if surplus > 0:

@@ -63,7 +63,9 @@ class DailySql:
         self._time = quoted(contract.time_column)
         self._late_ms = round(late_after_s * 1000)
         self._lake = quoted(catalog, contract.namespace, contract.table)
-        self.table = quoted(catalog, contract.namespace, f"{contract.table}_{SUFFIX}")
+        name = f"{contract.table}_{SUFFIX}"
+        self.table = quoted(catalog, contract.namespace, name)
+        self._snapshots = quoted(catalog, contract.namespace, f"{name}$snapshots")
 
     @property
     def create(self) -> str:
@@ -113,6 +115,16 @@ class DailySql:
     def merge_deletes(self, day: date) -> str:
         """Rewrites the day's files without the rows that earlier replacements marked as gone."""
         return f"ALTER TABLE {self.table} EXECUTE optimize WHERE day = {_literal(day)}"
+
+    @property
+    def snapshots(self) -> str:
+        """Number of snapshots of the summary."""
+        return f"SELECT count(*) FROM {self._snapshots}"
+
+    @property
+    def expire(self) -> str:
+        """Expires snapshots older than a week, the shortest time that Trino allows unasked."""
+        return f"ALTER TABLE {self.table} EXECUTE expire_snapshots(retention_threshold => '7d')"
 
     def replace(self, day: date, source: Source) -> str:
         """Makes the day's rows what the snapshot holds: changed, added and removed in one commit.

@@ -20,6 +20,8 @@ from pipelines.daily_sql import DailySql, Source
 from pipelines.lake_files import PartitionFiles, lake_files
 from pipelines.trino_client import Trino
 
+MAX_SNAPSHOTS = 200
+"""Snapshots of the summary from which on those older than a week are expired."""
 _DAY = timedelta(days=1)
 
 
@@ -70,28 +72,34 @@ class DailySummary:
     def outdated(self) -> list[OutdatedDay]:
         """Days whose summary does not count what the lake holds, oldest first.
 
-        Counts of whole partitions come from the lake's manifests. Only partitions longer than a
-        day are read (their time column) when their count differs.
+        Counts of whole partitions come from the lake's manifests. Rows are read (their time column
+        alone) in partitions longer than a day when their count differs, and where rows were
+        deleted, which manifests count all the same.
         """
         table = self._sink.load()
         if table.current_snapshot() is None:
             return []
         summarised = self._summarised()
-        found: list[OutdatedDay] = []
-        by_day: dict[date, int] = {}
+        lake = self._held(table, summarised)
+        days = sorted(lake.keys() | summarised.keys())
+        found = [OutdatedDay(day, lake.get(day, 0), summarised.get(day, 0)) for day in days]
+        return [one for one in found if one.lake_readings != one.summarised]
+
+    def _held(self, table: Table, summarised: dict[date, int]) -> dict[date, int]:
+        """Readings by day in the lake."""
+        found: dict[date, int] = {}
+        with_deletes: set[date] = set()
         for partition in lake_files(table).partitions():
-            if (
-                partition.period is not None
-                and partition.period.end - partition.period.start <= _DAY
-            ):
-                day = partition.period.start.date()
-                by_day[day] = by_day.get(day, 0) + partition.rows
-            else:
-                by_day |= self._counted(table, partition, summarised)
-        for day in sorted(by_day.keys() | summarised.keys()):
-            lake, known = by_day.get(day, 0), summarised.get(day, 0)
-            if lake != known:
-                found.append(OutdatedDay(day, lake, known))
+            period = partition.period
+            if period is None or period.end - period.start > _DAY:
+                found |= self._counted(table, partition, summarised)
+                continue
+            day = period.start.date()
+            found[day] = found.get(day, 0) + partition.rows
+            if partition.delete_files:
+                with_deletes.add(day)
+        for day in with_deletes:
+            found[day] = self._count(table, day, day + _DAY).get(day, 0)
         return found
 
     def summarise(self, day: date, source: Source, cancel: Cancel) -> Summary:
@@ -102,6 +110,8 @@ class DailySummary:
         done = self._trino.execute(self.sql.replace(day, source), cancel=cancel, repeatable=True)
         if before[0]:
             self._trino.execute(self.sql.merge_deletes(day), cancel=cancel, repeatable=True)
+        if self._trino.query(self.sql.snapshots)[0][0] > MAX_SNAPSHOTS:
+            self._trino.execute(self.sql.expire, cancel=cancel, repeatable=True)
         rows, readings, late = self._trino.query(self.sql.totals(day))[0]
         hours = self._trino.query(self.sql.hours(day, source.snapshot_id))
         return Summary(
@@ -150,11 +160,14 @@ class DailySummary:
         first = period.start.date() if period else date(1970, 1, 1)
         end = period.end.date() if period else datetime.now(UTC).date() + 2 * _DAY
         known = {day: count for day, count in summarised.items() if first <= day < end}
-        if sum(known.values()) == partition.rows:
+        if sum(known.values()) == partition.rows and not partition.delete_files:
             return known
+        return self._count(table, first, end)
+
+    def _count(self, table: Table, since: date, until: date) -> dict[date, int]:
         snapshot = table.current_snapshot()
         assert snapshot is not None
-        rows = self._trino.query(self.sql.lake_counts(first, end, snapshot.snapshot_id))
+        rows = self._trino.query(self.sql.lake_counts(since, until, snapshot.snapshot_id))
         return {day: int(count) for day, count in rows}
 
 

@@ -50,6 +50,8 @@ from pipelines.storage_days import DAY_US, bounds_us, still_written
 
 log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
+MAX_STOPS = 20
+"""Stops by the budget after which a unit is left for another run."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def rehydrate(
     """Brings the day back; ``folder`` holds the lake's rows meanwhile.
 
     Raises DayStillWritten, RowsDiffer (nothing of the block was inserted), BudgetNotMet,
+    BudgetBroken (a unit was stopped time and again),
     SinkUnavailableError, OutcomeUnknownError, StreamUnavailableError: after all but RowsDiffer the
     same call goes on where this one ended.
     """
@@ -215,14 +218,17 @@ class _Run:
     def _guarded(self, work: str, unit: Callable[[Cancel], Result]) -> Result:
         """Runs the unit inside the budget, again when the budget stopped it."""
         work = f"rehydration of {self._extent.day}: {work}"
-        while True:
+        for left in reversed(range(MAX_STOPS)):
             try:
                 guarded = self._guard.run(work, unit, give_up_after_s=self._extent.give_up_after_s)
             except BudgetBroken as error:
+                if not left:
+                    raise
                 log.info("work_waits", work=work, reason=str(error))
                 continue
             self._done.costs.append(guarded.cost)
             return guarded.result
+        raise AssertionError
 
     def _lane(self) -> _Lane:
         async def connected() -> _Lane:

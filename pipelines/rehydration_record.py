@@ -12,8 +12,9 @@ from typing import TypeVar
 
 import msgspec
 
+from ingest.errors import StreamConfigError
 from ingest.kept import Bucket, ConflictError, create_bucket, decode_record, open_bucket
-from ingest.nats_link import NatsLink, connect
+from ingest.nats_link import connect
 from ingest.settings import Settings
 from pipelines.errors import DayStillWritten
 
@@ -53,7 +54,10 @@ class RehydrationRecords:
                 return None, 0
             return decode_record(kept.value, Rehydration, self._key(day), FORMAT), kept.revision
 
-        return self._run(work)
+        try:
+            return self._run(work)
+        except StreamConfigError:  # no day was ever brought back, so there is no bucket
+            return None, 0
 
     def write(self, day: date, record: Rehydration, revision: int) -> int:
         """Replaces the record of that revision; the new one.
@@ -70,21 +74,19 @@ class RehydrationRecords:
                     f"another run brings {day} of {self._lane} back; this one ends"
                 ) from error
 
-        return self._run(work)
+        return self._run(work, make=True)
 
     def _key(self, day: date) -> str:
         return f"rehydrated.{self._lane}.{day.isoformat()}"
 
-    def _run(self, work: Callable[[Bucket], Awaitable[Result]]) -> Result:
+    def _run(self, work: Callable[[Bucket], Awaitable[Result]], *, make: bool = False) -> Result:
         async def connected() -> Result:
             link = await connect(self._settings.nats, "iot-rehydration", patient=False)
             try:
-                return await work(await self._bucket(link))
+                if make:
+                    await create_bucket(link, BUCKET, replicas=self._settings.stream.replicas)
+                return await work(await open_bucket(link, BUCKET))
             finally:
                 await link.close()
 
         return asyncio.run(connected())
-
-    async def _bucket(self, link: NatsLink) -> Bucket:
-        await create_bucket(link, BUCKET, replicas=self._settings.stream.replicas)
-        return await open_bucket(link, BUCKET)

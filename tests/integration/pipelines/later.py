@@ -6,7 +6,7 @@ JetStream gives every message the time of its arrival, so old days cannot be pub
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
@@ -15,7 +15,7 @@ _real_ns = time.time_ns
 
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, days: int = DAYS) -> None:
-    """Lets proof, retention and the hot writer's start see a time ``days`` later."""
+    """Lets proof, retention, the hot writer's start and Dagster see a time ``days`` later."""
 
     class Later(datetime):
         @classmethod
@@ -24,3 +24,4 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, days: int = DAYS) -> None:
 
     monkeypatch.setattr(time, "time_ns", lambda: _real_ns() + days * 86_400 * 10**9)
     monkeypatch.setattr("ingest.hot_takeover.datetime", Later)
+    monkeypatch.setattr("dagster._time._mockable_get_current_datetime", lambda: Later.now(UTC))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from pipelines.cancel import Cancel
 from pipelines.daily_summary import DailySummary, due
 from pipelines.trino_client import Trino
-from tests.support.lane import TestLane, reading
+from tests.support.lakehouse import lakehouse_of
+from tests.support.lane import ROOT, TestLane, reading
 
 pytestmark = pytest.mark.timeout(240)
 TODAY = datetime.now(UTC).date()
@@ -20,6 +23,11 @@ YESTERDAY = TODAY - timedelta(days=1)
 def at(day: date, hour: int = 12, minute: int = 0) -> str:
     """A moment of the day."""
     return f"{day.isoformat()}T{hour:02}:{minute:02}:00Z"
+
+
+def at_ms(day: date) -> int:
+    """Just after the day's midnight, in milliseconds since the Unix epoch."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000) + 1
 
 
 def summary_of(lane: TestLane, trino: Trino) -> DailySummary:
@@ -114,11 +122,35 @@ def test_a_summary_reads_one_snapshot(lake_lane: TestLane, trino: Trino) -> None
     assert [(one.lake_readings, one.summarised) for one in daily.outdated()] == [(2, 1)]
 
 
+def test_a_table_with_months_as_partitions(trino_stack: object, tmp_path: Path) -> None:
+    """Days inside of a month that changed are counted; the others are left alone."""
+    source = ROOT / "ingest" / "contracts" / "weather.toml"
+    with TestLane(trino_stack, tmp_path, secrets.token_hex(4), source) as lane:
+        lane.init()
+        lane.start("lake")
+        today = f'{{"air": {{"temp": 3.5}}, "time": {at_ms(TODAY)}}}'.encode()
+        before = f'{{"air": {{"temp": 1.5}}, "time": {at_ms(YESTERDAY)}}}'.encode()
+        lane.publish([before, before, today], "de.berlin")
+        lane.wait_lake(3)
+        trino = lakehouse_of(lane).trino()
+        daily = summary_of(lane, trino)
+        source_of = daily.source()
+        assert source_of is not None
+
+        found = {one.day: one.lake_readings for one in daily.outdated()}
+        assert found == {YESTERDAY: 2, TODAY: 1}
+        made = daily.summarise(YESTERDAY, source_of, Cancel())
+
+        assert (made.rows, made.readings) == (1, 2)
+        assert [one.day for one in daily.outdated()] == [TODAY]
+
+
 def test_a_device_that_vanished_from_the_lake_leaves_the_summary(
-    lake_lane: TestLane, trino: Trino
+    lake_lane: TestLane, trino: Trino, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A replaced day keeps no row of a group that has no reading any more."""
     lane = lake_lane
+    monkeypatch.setattr("pipelines.daily_summary.MAX_SNAPSHOTS", 1)  # expires on the way
     lane.init()
     lane.start("lake")
     store(lane, [reading(0, device_id=name, ts=at(YESTERDAY)) for name in ("a", "b")], 2)
@@ -133,6 +165,7 @@ def test_a_device_that_vanished_from_the_lake_leaves_the_summary(
     daily.summarise(YESTERDAY, newer, Cancel())
 
     assert [row["device_id"] for row in rows_of(lane, trino, YESTERDAY)] == ["a"]
+    assert daily.outdated() == []
 
 
 def test_days_are_due_oldest_first_and_within_the_bounds() -> None:
