@@ -29,6 +29,7 @@ from ingest.fingerprint import hexadecimal
 from ingest.hot_entry import peek_entry
 from ingest.kept import open_bucket
 from ingest.ledger import Ledger, LedgerEntry
+from ingest.marks import Mark
 from ingest.nats_link import NatsLink, connect
 from ingest.proof.facts import hot_side
 from ingest.proof.side import Columns, Segment
@@ -88,6 +89,7 @@ class _Lane:
     registry: Registry
     entries: tuple[LedgerEntry, ...]
     why_not: str | None
+    last_seq: int
 
 
 def rehydrate(
@@ -130,7 +132,9 @@ class _Run:
         if lane.why_not is not None:
             raise DayStillWritten(lane.why_not)
         self._take_over()
-        table = IcebergSink(self._settings, self._contract, self._lane_name).load()
+        sink = IcebergSink(self._settings, self._contract, self._lane_name)
+        table = sink.load()
+        self._require_complete(sink.watermark(table), lane.last_seq)
         snapshot = table.current_snapshot()
         self._done.snapshot_id = snapshot.snapshot_id if snapshot else 0
         columns = Columns(lane.registry)
@@ -188,6 +192,15 @@ class _Run:
     def _keep(self, **changes: str | int) -> None:
         self._record = msgspec.structs.replace(self._record, **changes)
         self._revision = self._records.write(self._extent.day, self._record, self._revision)
+
+    def _require_complete(self, watermark: Mark | None, last_seq: int) -> None:
+        """The lake must hold all of the day, or the hot table would hold more than it."""
+        now_us = time.time_ns() // 1000
+        why = still_written(
+            self._extent.day, watermark, last_seq=last_seq, now_us=now_us, path="lake"
+        )
+        if why is not None:
+            raise DayStillWritten(why)
 
     def _settle(self, hot: SqlSide, lane: _Lane) -> None:
         """The day must now be what the lake holds and what was proven; then it is kept."""
@@ -254,7 +267,7 @@ async def _lane(link: NatsLink, lane: str, day: date) -> _Lane:
         last_seq=state.last_seq,
         now_us=time.time_ns() // 1000,
     )
-    return _Lane(registry, tuple(await Ledger(link, lane).entries()), why)
+    return _Lane(registry, tuple(await Ledger(link, lane).entries()), why, state.last_seq)
 
 
 def _rows_of_day(hot: SqlSide, lane: str, day: date) -> int:

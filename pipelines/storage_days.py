@@ -86,21 +86,27 @@ def drop(client: Client, contract: Contract, day: date) -> None:
 
 
 def still_written(
-    day: date, done: Mark | None, *, pending: bool, last_seq: int, now_us: int
+    day: date,
+    done: Mark | None,
+    *,
+    last_seq: int,
+    now_us: int,
+    pending: bool = False,
+    path: str = "hot",
 ) -> str | None:
-    """Why the hot path may still store rows of the day, None when it cannot.
+    """Why the path may still store rows of the day, None when it cannot.
 
-    ``done`` is the last message whose effect is in the table, ``last_seq`` the stream's last.
+    ``done`` is the last message whose effect is in its table, ``last_seq`` the stream's last.
     What comes into the stream from now on is stored today, so a past day is closed once everything
     is read.
     """
     if done is None:
-        return "the hot path has not stored anything yet"
+        return f"the {path} path has not stored anything yet"
     if done.stored_at_us >= bounds_us(day)[1]:
         return None
     if pending or done.sequence < last_seq:
         return (
-            f"the hot path is at sequence {done.sequence:,} of {last_seq:,}, stored"
+            f"the {path} path is at sequence {done.sequence:,} of {last_seq:,}, stored"
             f" {moment(done.stored_at_us):%Y-%m-%d %H:%M} UTC: rows of {day} may still come"
         )
     if now_us < bounds_us(day)[1]:

@@ -8,6 +8,7 @@ from datetime import date
 
 import dagster as dg
 
+from ingest.sinks.iceberg import IcebergSink
 from pipelines.cancel import Cancel
 from pipelines.cost import Guarded
 from pipelines.daily_sql import Source
@@ -17,7 +18,8 @@ from pipelines.resources.decisions import decided, postpone
 from pipelines.resources.guard import BudgetGuard
 from pipelines.resources.lakehouse import Lakehouse
 from pipelines.scope import Scope
-from pipelines.trino_client import MAINTENANCE
+from pipelines.trino_client import MAINTENANCE, QUERIES
+from pipelines.watermarks import impatient
 
 OWNERS = ["team:data"]
 LAKE_COMMIT = "lake_commit"
@@ -58,10 +60,12 @@ def daily_summary(scope: Scope, first_day: date) -> dg.AssetsDefinition:
 
 
 def summary_of(scope: Scope, lakehouse: Lakehouse, *, patient: bool = True) -> DailySummary:
-    """The scope's daily summary on Trino."""
+    """The scope's daily summary on Trino; an impatient one waits for seconds only."""
     late_after_s = lakehouse.pipeline_settings.maintenance.late_after_s
-    trino = lakehouse.trino(MAINTENANCE, patient=patient)
-    return DailySummary(trino, scope.contract, lakehouse.sink(scope), late_after_s)
+    trino = lakehouse.trino(MAINTENANCE if patient else QUERIES, patient=patient)
+    settings = lakehouse.settings if patient else impatient(lakehouse.settings)
+    sink = IcebergSink(settings, scope.contract, scope.lane)
+    return DailySummary(trino, scope.contract, sink, late_after_s)
 
 
 def _summarised(

@@ -20,7 +20,7 @@ from pipelines.rehydration_record import FORMAT, Rehydration, RehydrationRecords
 from pipelines.settings import BudgetSettings
 from pipelines.storage_days import HotDay, partitions
 from tests.integration.pipelines.later import DAYS
-from tests.integration.proof.scenario import MESSAGES, proof
+from tests.integration.proof.scenario import MESSAGES, proof, store
 from tests.support.lane import ROOT, TestLane
 from tests.support.waiting import until
 
@@ -214,6 +214,16 @@ def test_a_day_that_is_still_written_waits(aged: TestLane, tmp_path: Path) -> No
     aged.publish(aged.readings(1))
 
     with pytest.raises(DayStillWritten, match="sequence 300 of 301"):
+        bring_back(aged, day, tmp_path / "day")
+
+
+def test_a_lake_that_lags_is_waited_for(aged: TestLane, tmp_path: Path) -> None:
+    """A day that the lake does not hold to its end is not brought back in part."""
+    day = day_of(aged)
+    aged.publish(aged.readings(3))
+    store(aged, MESSAGES + 3, "hot")
+
+    with pytest.raises(DayStillWritten, match="lake path is at sequence 300 of 303"):
         bring_back(aged, day, tmp_path / "day")
 
 
