@@ -26,7 +26,13 @@ from tests.support.waiting import until
 
 ROWS = MESSAGES - 1
 BUDGET = BudgetSettings(
-    sample_every_s=0.05, learn_s=0.2, quiet_s=0.1, rest_s=0.0, cpu_busy_max=1.0, window_s=1.0
+    sample_every_s=0.05,
+    learn_s=0.2,
+    quiet_s=0.1,
+    rest_s=0.0,
+    window_s=1.0,
+    stale_after_s=10.0,
+    cpu_busy_max=2.0,
 )
 SLOW = """
 import sys, time
