@@ -92,19 +92,22 @@ def recheck(
 
 
 def rewritten(table: Table, since_ms: int) -> Rewritten:
-    """What compactions after ``since_ms`` have put into new files. Raises SinkUnavailableError."""
+    """What compactions, and whoever else, have put into other files after ``since_ms``.
+
+    Everything when rows were removed and no file was written. Raises SinkUnavailableError.
+    """
     times = {
         one.snapshot_id: one.timestamp_ms
         for one in table.snapshots()
         if one.summary is not None
-        and one.summary.operation is Operation.REPLACE
+        and one.summary.operation is not Operation.APPEND
         and one.timestamp_ms > since_ms
     }
     if not times:
         return Rewritten(since_ms, None)
     files = [one for one in lake_files(table).files if one.snapshot_id in times]
-    first = min((one.first_seq for one in files), default=None)
-    return Rewritten(max(times.values()), first)
+    first = min((one.first_seq for one in files), default=1)
+    return Rewritten(max(times.values()), max(first, 1))
 
 
 def expected(entries: Iterable[LedgerEntry], most: int) -> list[Expected]:

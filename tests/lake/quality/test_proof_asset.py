@@ -18,25 +18,20 @@ from pipelines.resources.guard import BudgetGuard
 from pipelines.settings import QualitySettings
 from pipelines.trino_client import Trino
 from tests.integration.proof.scenario import MESSAGES, payloads, store
+from tests.lake.maintenance.support import QUICK_BUDGET
 from tests.support.lakehouse import lakehouse_of, scope_of
 from tests.support.lane import TestLane
 
 pytestmark = pytest.mark.timeout(300)
 
 SYNC = {"mutations_sync": 2}
-QUICK = {
-    "IOT_BUDGET__LEARN_S": "0.5",
-    "IOT_BUDGET__QUIET_S": "0.5",
-    "IOT_BUDGET__REST_S": "0",
-    "IOT_BUDGET__SAMPLE_EVERY_S": "0.1",
-    "IOT_BUDGET__CPU_BUSY_MAX": "1",
-    "IOT_QUALITY__UNIT_SEQUENCES": "1000",
-}
 
 
 def resources(lane: TestLane, **variables: str) -> dict[str, Any]:
     """Dagster's handles on the lane."""
-    lakehouse = lakehouse_of(lane, **QUICK, **variables)
+    own = {"IOT_QUALITY__UNIT_SEQUENCES": "1000"}
+    own["IOT_MAINTENANCE__CONTRACTS"] = str(lane.contract_file)
+    lakehouse = lakehouse_of(lane, **{**QUICK_BUDGET, **own, **variables})
     return {"lakehouse": lakehouse, "guard": BudgetGuard(lakehouse=lakehouse)}
 
 
