@@ -5,10 +5,11 @@ from __future__ import annotations
 from tests.support.lane import TestLane, reading
 
 ROWS_OF_A_COMMIT = 50
+LIMITS = ("IOT_LAKE__COMMIT_MAX_ROWS", "IOT_LAKE__DECODE_MAX_ROWS")
 
 
 def many_small_files(lane: TestLane, commits: int, *, start: int = 0, ts: str = "") -> int:
-    """About ``commits`` commits by the lake writer and the same rows in the hot table.
+    """At least ``commits`` commits by the lake writer and the same rows in the hot table.
 
     ``ts`` is the event time of every reading, now without it. Returns the last sequence; no writer
     is left running.
@@ -18,7 +19,7 @@ def many_small_files(lane: TestLane, commits: int, *, start: int = 0, ts: str = 
     lane.publish(reading(n, **times) for n in number)
     last = lane.state().last_seq
     writers = [
-        lane.start("lake", IOT_LAKE__COMMIT_MAX_ROWS=str(ROWS_OF_A_COMMIT)),
+        lane.start("lake", **dict.fromkeys(LIMITS, str(ROWS_OF_A_COMMIT))),
         lane.start("hot"),
     ]
     lane.wait_lake(last, 90)
