@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import Any
 
@@ -127,6 +128,22 @@ def test_one_system_away_hides_no_other(own_lane: TestLane) -> None:
     own_lane.stack.kill("nats")
     later = evaluate(own_lane, result.cursor)
     assert "NATS" in str(observed(later)["nats"]["problem"])
+
+
+@pytest.mark.parametrize("service", ["clickhouse", "seaweedfs", "nats"])
+def test_a_system_that_hangs_is_waited_for_briefly(own_lane: TestLane, service: str) -> None:
+    """A server that takes connections and never answers costs seconds, and is named."""
+    own_lane.init()
+    own_lane.stack.signal(service, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        result = evaluate(own_lane)
+        assert time.monotonic() - started < 50  # Dagster's own limit of a look is 60 s
+    finally:
+        own_lane.stack.signal(service, signal.SIGCONT)
+
+    told = " ".join(str(one.get("problem", "")) for one in observed(result).values())
+    assert {"clickhouse": "ClickHouse", "seaweedfs": "Iceberg", "nats": "NATS"}[service] in told
 
 
 def test_a_lane_without_data_is_skipped(lane: TestLane) -> None:
