@@ -214,3 +214,16 @@ def test_samples_of_a_writer_that_has_measured_nothing_come_from_nats(hot_lane: 
     assert sample.problem
     decision = decide([sample], other, State(running=True), sample.at_s)
     assert isinstance(decision, Go)
+
+
+def test_the_lake_writer_is_sampled_while_it_answers(hot_lane: TestLane) -> None:
+    """Its lag counts; once it is gone there is none to disturb."""
+    lake = hot_lane.start("lake")
+    said = until(lambda: lake.said("writing") and lake.said("listening"), "a lake writer")
+    url = f"http://{said[0]['address']}/metrics"
+    looking = sampler(hot_lane, QUICK.model_copy(update={"lake_metrics_urls": url}))
+
+    measured = until(lambda: looking.sample().lake, "a sample of the lake")
+    assert measured.lag_messages == 0
+    assert lake.drain() == 0
+    assert looking.sample().lake is None
