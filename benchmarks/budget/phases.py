@@ -73,7 +73,7 @@ class Bench:
     def reconcile(self) -> Figures:
         """Figures of one reconciliation."""
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.budget.reconciliation"],
+            [sys.executable, "-m", "benchmarks.budget.reconciliation", f"{self.patience_s:g}"],
             cwd=self.archive.folder,
             env={**outside(), **self.archive.env},
             stdout=subprocess.PIPE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,21 +18,22 @@ from pipelines.settings import load_pipeline_settings
 from pipelines.trino_client import MAINTENANCE, Trino
 
 UNIT_SEQUENCES = 50_000
-PATIENCE_S = 600.0
-"""A run that the budget stops is not begun again after this."""
 
 
 def main() -> None:
-    """Reconciles what is new of the lane that the environment names, resumed after each stop."""
-    folder = Path.cwd()
+    """Reconciles what is new of the lane that the environment names, resumed after each stop.
+
+    The argument is the time (s) after which a run that the budget stops is not begun again.
+    """
+    folder, patience_s = Path.cwd(), float(sys.argv[1])
     settings, own = load_settings(folder), load_pipeline_settings(folder)
     guard = open_guard(settings, own.budget, [LANE])
     trino = Trino(own.trino, MAINTENANCE)
     started = time.monotonic()
     runs: list[Reconciled] = []
     stops = 0
-    extent = Extent(UNIT_SEQUENCES, give_up_after_s=PATIENCE_S)
-    while (not runs or runs[-1].left) and time.monotonic() - started < PATIENCE_S:
+    extent = Extent(UNIT_SEQUENCES, give_up_after_s=patience_s)
+    while (not runs or runs[-1].left) and time.monotonic() - started < patience_s:
         try:
             runs.append(reconcile(settings, trino, guard, extent))
             stops += bool(runs[-1].stopped)
