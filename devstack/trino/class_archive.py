@@ -27,7 +27,7 @@ _NOWHERE = 1
 def ensure(java: Java, installation: Installation, progress: Progress) -> None:
     """Make the class archive of this Java and Trino unless it is there.
 
-    Without it Trino starts all the same, in twice the time; so what goes wrong here is said and
+    Without it Trino starts all the same, half as long again; so what goes wrong here is said and
     raises nothing.
     """
     target = jvm.archive_file(java, installation)
