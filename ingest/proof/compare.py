@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from ingest.fingerprint import hash_of, hexadecimal
 from ingest.proof.dead_letters import NAME as DLQ
@@ -23,6 +24,8 @@ from ingest.proof.sums import Sum, Sums, add, total
 from ingest.ranges import SequenceRange
 from ingest.stream_info import message_at, message_from
 
+First = TypeVar("First")
+Second = TypeVar("Second")
 Advance = Callable[[int], None]
 """Told of every run of sequences that has been read."""
 
@@ -60,7 +63,7 @@ class Comparison:
     async def _with_stream(self, part: Part) -> PartResult:
         segment = await self._bounded(part.segment)
         result = PartResult(replace(part, segment=segment))
-        (hot, lake), (wanted, letters) = await asyncio.gather(
+        (hot, lake), (wanted, letters) = await _together(
             self._sink_sums(segment, result), self._read(segment, result)
         )
         result.reference = total(wanted)
@@ -245,6 +248,19 @@ class Comparison:
             after.first_stored_at_ns for one, after in itertools.pairwise(epochs) if one.id == epoch
         ]
         return following[0] if following else None
+
+
+async def _together(
+    one: Coroutine[Any, Any, First], other: Coroutine[Any, Any, Second]
+) -> tuple[First, Second]:
+    """Both results; when one fails the other has ended too, with its connections closed."""
+    tasks = (asyncio.ensure_future(one), asyncio.ensure_future(other))
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def _differs(side: str, segment: Segment, detail: str) -> Finding:

@@ -183,7 +183,7 @@ def _rechecked_upto(instance: dg.DagsterInstance, scope: Scope) -> int:
     )
     for record in history:
         found = record.evaluation
-        if found is not None and found.passed and _UPTO in found.metadata:
+        if isinstance(found, dg.AssetCheckEvaluation) and found.passed and _UPTO in found.metadata:
             return int(str(found.metadata[_UPTO].value))
     return 0
 
