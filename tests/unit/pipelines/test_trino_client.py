@@ -17,6 +17,7 @@ from pipelines.errors import (
     TrinoLimitReached,
     TrinoRefused,
     TrinoUnavailable,
+    TrinoWriteFailed,
     WorkCancelled,
 )
 from pipelines.settings import TrinoSettings
@@ -109,6 +110,7 @@ def test_a_ca_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("EXCEEDED_LOCAL_MEMORY_LIMIT", "INSUFFICIENT_RESOURCES", TrinoLimitReached),
         ("QUERY_QUEUE_FULL", "INSUFFICIENT_RESOURCES", TrinoUnavailable),
         ("ICEBERG_COMMIT_ERROR", "EXTERNAL", TrinoConflict),
+        ("HIVE_WRITER_DATA_ERROR", "EXTERNAL", TrinoWriteFailed),
         ("ICEBERG_FILESYSTEM_ERROR", "EXTERNAL", TrinoUnavailable),
         ("SERVER_SHUTTING_DOWN", "INTERNAL_ERROR", TrinoUnavailable),
     ],
