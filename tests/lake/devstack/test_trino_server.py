@@ -15,6 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from devstack.supervisor import Devstack
+from devstack.trino.install import cache_folder
 from pipelines.cancel import Cancel
 from pipelines.errors import WorkCancelled
 from pipelines.settings import TrinoSettings
@@ -118,6 +119,14 @@ def test_secrets_are_in_no_argument_list(trino_stack: Devstack) -> None:
     assert str(password) not in " ".join(process.cmdline())
     folder = trino_stack.directory / "trino"
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_it_starts_from_the_class_archive(trino_stack: Devstack) -> None:
+    """The file of the cache is mapped, and Java found nothing wrong with it."""
+    mapped = {one.path for one in psutil.Process(trino_stack.pid("trino")).memory_maps()}
+    archives = set(cache_folder().glob("classes-*.jsa"))
+    assert {str(path) for path in archives} & mapped
+    assert "shared archive file" not in trino_stack.log("trino").read_text().lower()
 
 
 class Running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from devstack import last_words
 from devstack.errors import DevstackError
 from devstack.service import Place
-from devstack.trino import config, java, jvm
+from devstack.trino import class_archive, config, java, jvm
 from devstack.trino.install import Installation
+from devstack.trino.progress import Progress
 from devstack.trino.server import Trino
 
 SECRETS = {
@@ -100,6 +102,20 @@ def test_the_class_archive_is_named_only_where_it_is(tmp_path: Path) -> None:
     archive = jvm.archive_file(runtime, installation)
     archive.touch()
     assert f"-XX:SharedArchiveFile={archive}" in jvm.command(runtime, installation, tmp_path)
+
+
+def test_a_class_archive_that_cannot_be_made_is_said_and_no_failure(tmp_path: Path) -> None:
+    """Trino starts without; nothing half-made is taken for an archive."""
+    program = tmp_path / "java/bin/java"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    runtime, installation = java.Java(program, 'version "25"'), Installation(tmp_path / "cache")
+    installation.cache.mkdir()
+    said = io.StringIO()
+    class_archive.ensure(runtime, installation, Progress(said))
+    assert "class archive was not made" in said.getvalue()
+    assert not list(installation.cache.glob("*.jsa"))
 
 
 def test_it_listens_on_loopback_behind_tls_and_a_password(tmp_path: Path) -> None:

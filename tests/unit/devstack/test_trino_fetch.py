@@ -303,3 +303,17 @@ def test_elsewhere_than_on_a_terminal_progress_is_lines(monkeypatch: pytest.Monk
         "Downloading: 100 of 800 MB, 10.0 MB/s",
         "Downloading: 200 of 800 MB, 10.0 MB/s",
     ]
+
+
+def test_on_a_terminal_progress_is_a_bar() -> None:
+    """One line that is drawn again."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    said = Terminal()
+    with Progress(said).bytes("Downloading", 1000) as report:
+        report(1000)
+    assert "Downloading" in said.getvalue()
+    assert "1.0/1.0 kB" in said.getvalue()
