@@ -56,10 +56,14 @@ def watermark_sensor(scope: Scope, every_s: int) -> dg.SensorDefinition:
                 context.log.warning("%s: %s", _WORDS[one.part], one.problem)
         cursor = msgspec.json.encode(remember(found, before, now)).decode()
         events = [event for one in found for event in _events(one, keys[one.part])]
-        if events:
-            return dg.SensorResult(asset_events=events, cursor=cursor)
-        told = "; ".join(f"{_WORDS[one.part]} at {one.position:,}" for one in found if one.position)
-        return dg.SensorResult(skip_reason=f"nothing moved: {told or 'no data yet'}", cursor=cursor)
+        moved = any(isinstance(one, dg.AssetMaterialization) for one in events)
+        told = "; ".join(_told(one) for one in found)
+        # A look that starts no run is a skipped one to Dagster, whatever it reported.
+        return dg.SensorResult(
+            asset_events=events,
+            cursor=cursor,
+            skip_reason=f"{'reported' if moved else 'nothing moved'}: {told}",
+        )
 
     return watermarks
 
@@ -74,6 +78,13 @@ def _look(scope: Scope, lakehouse: Lakehouse, before: Memory, now: float) -> lis
         except IngestError as error:
             status.problems.setdefault("NATS", str(error))
     return progress(status, ages, before, now)
+
+
+def _told(one: Progress) -> str:
+    if one.position is None:
+        return f"{_WORDS[one.part]}: {one.problem}"
+    lag = f", {one.lag_messages:,} behind" if one.lag_messages else ""
+    return f"{_WORDS[one.part]} at {one.position:,}{lag}"
 
 
 def _memory(cursor: str | None) -> Memory:
