@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,7 +46,7 @@ from pipelines.cost import Cost
 from pipelines.errors import BudgetBroken, DayStillWritten, RowsDiffer
 from pipelines.guard import Guard
 from pipelines.hot_fill import HotFill
-from pipelines.lake_day import LakeDay
+from pipelines.lake_day import LakeDay, Piece
 from pipelines.rehydration_record import FORMAT, Rehydration, RehydrationRecords
 from pipelines.storage_days import DAY_US, bounds_us, still_written
 
@@ -147,12 +148,10 @@ class _Run:
             )
             held = LakeDay(table, columns.newest, self._lane_name, self._extent.day, folder)
             for number, task in enumerate(held.files() if snapshot else (), 1):
-                fetch = lambda cancel, task=task: held.fetch(task, cancel)  # noqa: E731
-                self._done.rows += self._guarded(f"read file {number}", fetch)
+                self._done.rows += self._guarded(f"read file {number}", partial(held.fetch, task))
                 self._done.files += 1
             for piece in held.pieces():
-                unit = lambda cancel, piece=piece: fill.fill(held.rows(piece), cancel)  # noqa: E731
-                self._guarded(f"store {piece.rows:,} rows", unit)
+                self._guarded(f"store {piece.rows:,} rows", partial(_store, fill, held, piece))
             self._settle(hot, lane)
         return self._done
 
@@ -252,6 +251,10 @@ class _Run:
                 await link.close()
 
         return asyncio.run(connected())
+
+
+def _store(fill: HotFill, held: LakeDay, piece: Piece, cancel: Cancel) -> None:
+    fill.fill(held.rows(piece), cancel)
 
 
 async def _lane(link: NatsLink, lane: str, day: date) -> _Lane:

@@ -17,7 +17,7 @@ from pipelines.hot_retention import Verdict, retire, too_young
 from pipelines.last_seen import LastSeen, complete_until, devices, silent
 from pipelines.rehydrate import Extent, Rehydrated, rehydrate
 from pipelines.report.products import of_last_seen, of_rehydration, of_retention
-from pipelines.resources.decisions import decided
+from pipelines.resources.decisions import decided, postpone
 from pipelines.resources.guard import BudgetGuard
 from pipelines.resources.lakehouse import Lakehouse
 from pipelines.scope import Scope
@@ -112,8 +112,13 @@ def last_seen(scope: Scope) -> dg.AssetsDefinition:
         output_required=False,
     )
     def look_for_silence(
-        context: dg.AssetExecutionContext, lakehouse: Lakehouse
+        context: dg.AssetExecutionContext, lakehouse: Lakehouse, guard: BudgetGuard
     ) -> Iterator[dg.MaterializeResult[None]]:
+        objection = decided(context, lambda: guard.objection() or "")
+        if objection:
+            postpone(context, f"the hot path comes first: {objection}")
+        if objection != "":
+            return
         done = decided(context, lambda: seen_lately(scope, lakehouse))
         if done is not None:
             yield dg.MaterializeResult(metadata=of_last_seen(done))

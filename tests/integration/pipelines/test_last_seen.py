@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from ingest.stream_info import message_at
 from pipelines.defs.hot.assets import last_seen, seen_lately
 from pipelines.last_seen import Device, device_column, silent
 from pipelines.report.products import SILENT
+from pipelines.resources.guard import BudgetGuard
 from tests.support.lakehouse import lakehouse_of, scope_of
 from tests.support.lane import TestLane, reading
+from tests.support.waiting import until
 
 HOUR = 3600
 
@@ -85,13 +89,37 @@ def test_what_the_hot_path_has_not_stored_is_no_silence(lane: TestLane) -> None:
 
 def test_the_asset_tells_silent_devices_as_metadata(fleet: TestLane) -> None:
     """Numbers to plot, a table to read, and the devices that alerts are made from."""
-    result = dg.materialize(
-        [last_seen(scope_of(fleet))], resources={"lakehouse": lakehouse_of(fleet)}
-    )
+    lakehouse = lakehouse_of(fleet, IOT_BUDGET__CPU_BUSY_MAX="2", IOT_BUDGET__HOT_LAG_MAX_S="60")
+    resources = {"lakehouse": lakehouse, "guard": BudgetGuard(lakehouse=lakehouse)}
+    result = dg.materialize([last_seen(scope_of(fleet))], resources=resources)
     metadata = metadata_of(result)
     assert (metadata["devices"], metadata["silent"]) == (5, 1)
     assert list(metadata[SILENT]) == ["chatty"]
     assert "chatty" in metadata["silent for longest"]
+
+
+def test_a_hot_path_in_trouble_is_not_asked(fleet: TestLane) -> None:
+    """The look is left for later, with the numbers that speak against it."""
+    fleet.writers[0].drain()
+    fleet.publish([reading(1)])
+    until(lambda: age_of_unread(fleet) > 1, "a lag")
+    lakehouse = lakehouse_of(fleet, IOT_BUDGET__CPU_BUSY_MAX="2", IOT_BUDGET__HOT_LAG_MAX_S="1")
+    resources = {"lakehouse": lakehouse, "guard": BudgetGuard(lakehouse=lakehouse)}
+
+    result = dg.materialize([last_seen(scope_of(fleet))], resources=resources)
+
+    assert result.success
+    assert not result.get_asset_materialization_events()
+    (told,) = result.get_asset_observation_events()
+    assert "1 s allowed" in str(told.asset_observation_data.asset_observation.metadata)
+
+
+def age_of_unread(lane: TestLane) -> float:
+    """Seconds since the newest message was stored."""
+    last = lane.state().last_seq
+    message = lane.run_async(lambda link: message_at(link, lane.stream, last))
+    assert message is not None
+    return time.time() - message.stored_at_ns / 1e9
 
 
 def test_bounds_of_silence() -> None:

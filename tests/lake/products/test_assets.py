@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ingest.verify import VerifyOptions, verify
+from ingest.verify import Report, VerifyOptions, verify
 from pipelines.defs.hot.assets import RetentionConfig, rehydration, retention
 from pipelines.defs.products.assets import daily_summary
 from pipelines.defs.products.sensors import daily_sensor
@@ -73,6 +73,11 @@ def days(result: dg.SensorResult | dg.SkipReason) -> list[str | None]:
     return [one.partition_key for one in result.run_requests or []]
 
 
+def prove(lane: TestLane) -> Report:
+    """A full proof of the lane."""
+    return asyncio.run(verify(lane.settings, VerifyOptions(full=True), NoProgress()))
+
+
 def test_days_are_asked_for_until_they_are_summarised(lake_lane: TestLane) -> None:
     """The sensor asks for a new day, not for a finished one, and again when data comes late."""
     lane = lake_lane
@@ -130,8 +135,7 @@ def test_a_day_leaves_and_comes_back(lake_lane: TestLane, monkeypatch: pytest.Mo
     provision(lane)
     lane.publish(payloads())
     store(lane, MESSAGES)
-    prove = lambda: asyncio.run(verify(lane.settings, VerifyOptions(full=True), NoProgress()))  # noqa: E731
-    assert prove().proven
+    assert prove(lane).proven
     day = datetime.fromtimestamp(lane.hot_entry().done.stored_at_us / 1e6, UTC).date()  # type: ignore[union-attr]
     asset = retention(scope_of(lane))
 
@@ -147,7 +151,7 @@ def test_a_day_leaves_and_comes_back(lake_lane: TestLane, monkeypatch: pytest.Mo
     old = run(lane, asset)
     assert (old["days_dropped"], old["rows_dropped"]) == (1, MESSAGES - 1)
     assert lane.hot_rows() == []
-    assert prove().proven
+    assert prove(lane).proven
 
     back = run(lane, rehydration(scope_of(lane), date(2025, 1, 1)), str(day))
     assert (back["rows_inserted"], back["proven_ranges"]) == (MESSAGES - 1, 1)
