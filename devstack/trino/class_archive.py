@@ -65,8 +65,10 @@ def _base(java: Java, installation: Installation) -> list[str]:
     base = installation.cache / f"java-{java.fingerprint}.jsa"
     if not base.exists():
         partial = base.with_suffix(".new")
+        # With the options of the later starts, or those take only a part of it.
+        options = [*jvm.OPTIONS, "-Xshare:dump", f"-XX:SharedArchiveFile={partial}"]
         subprocess.run(
-            [java.program, "-Xshare:dump", "-XX:+UseG1GC", f"-XX:SharedArchiveFile={partial}"],
+            [java.program, *options],
             capture_output=True,
             check=True,
             timeout=_DUMPED_WITHIN_S,

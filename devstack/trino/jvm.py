@@ -8,7 +8,7 @@ from devstack.trino.config import HEAP_MB
 from devstack.trino.install import Installation
 from devstack.trino.java import Java
 
-_OPTIONS = (
+OPTIONS = (
     "-server",
     f"-Xmx{HEAP_MB}M",
     "-XX:+UseG1GC",
@@ -35,7 +35,7 @@ def command(java: Java, installation: Installation, place: Path, *extra: str) ->
     archive = archive_file(java, installation)
     return [
         str(java.program),
-        *_OPTIONS,
+        *OPTIONS,
         *([f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []),
         *extra,
         *("-cp", f"{installation.libraries}/*"),
