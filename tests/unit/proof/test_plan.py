@@ -199,3 +199,39 @@ def test_what_the_hot_table_may_have_dropped_is_judged_apart(stream_first: int) 
         (True, 1, 10),
         (False, 11, 20),
     ]
+
+
+@given(
+    st.integers(0, 5).flatmap(lambda n: st.lists(st.integers(1, 40), min_size=n, max_size=n)),
+    st.integers(1, 60),
+    st.integers(10, 50),
+)
+def test_units_from_a_sequence_on_cover_everything_once(
+    sizes: list[int], more: int, unit: int
+) -> None:
+    """Cut into units by ``since`` and ``upto``, ledger and new range are planned exactly once."""
+    entries: list[LedgerEntry] = []
+    for size in sizes:
+        first = entries[-1].last + 1 if entries else 1
+        entries.append(entry(first, first + size - 1))
+    last = (entries[-1].last if entries else 0) + more
+    covered: list[int] = []
+    first = 1
+
+    while first <= last:
+        upto = min(first + unit - 1, last)
+        known = Known(registry(), Mark("a", upto, 0), 1, tuple(entries))
+        for part in make_plan(known, full=False, since=first):
+            covered += range(part.segment.range.first, part.segment.range.last + 1)
+        first = upto + 1
+
+    assert sorted(covered) == list(range(1, last + 1))
+
+
+def test_from_a_sequence_behind_the_ledger_nothing_is_compared_twice() -> None:
+    """What lies between the ledger and the sequence is left out; so is what was proven."""
+    known = Known(registry(), Mark("a", 90, 0), 1, (entry(1, 20),))
+
+    assert told(make_plan(known, full=False, since=51)) == [("stream", "a", 51, 90)]
+    assert told(make_plan(known, full=False, since=21)) == [("stream", "a", 21, 90)]
+    assert told(make_plan(known, full=False, since=1)) == [("stream", "a", 1, 90)]
