@@ -44,7 +44,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--readings", type=int, default=10_000_000)
     parser.add_argument("--day-rows", type=int, default=DAY_ROWS)
-    parser.add_argument("--equal-cpu", action="store_true", help="let Trino compete for CPU time")
     parsed = parser.parse_args()
     chosen = Chosen(parsed.minutes, parsed.readings, parsed.day_rows)
     # So that an ended benchmark ends its processes.
@@ -54,8 +53,6 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         Devstack(Path(folder) / "devstack", services, ephemeral_ports=True) as stack,
     ):
-        if not parsed.equal_cpu:
-            yield_cpu(stack.pid("trino"))
         facts, phases = _measure(Path(folder), stack, chosen)
     command = f"make bench NAME=budget ARGS='--minutes {chosen.minutes:g}'"
     if chosen.readings != parser.get_default("readings"):
@@ -68,7 +65,7 @@ def _measure(folder: Path, stack: Devstack, chosen: Chosen) -> tuple[dict[str, f
     env = {**stack.env, "IOT_STREAM__DUPLICATE_WINDOW_S": "0.1"}
     asyncio.run(init(settings_of(folder, env)))
     archive = make_archive(folder, stack.env, port)
-    days = [day_before(datetime.now(UTC), back) for back in (2, 3, 4)]
+    days = [day_before(datetime.now(UTC), back) for back in (2, 3, 4, 5)]
     _prepare(archive, days, chosen)
     trino = Trino(archive.pipeline_settings.trino)
     phases: list[Phase] = []
@@ -83,18 +80,20 @@ def _measure(folder: Path, stack: Devstack, chosen: Chosen) -> tuple[dict[str, f
             bench = Bench(
                 archive, seen, trino, rest_s=max(seconds / 2, 30), patience_s=max(3 * seconds, 300)
             )
-            for phase in _phases(bench, days, chosen):
+            for phase in _phases(bench, stack, days, chosen):
                 _say(f"{phase.name}: {phase.beside} {phase.work}")
                 phases.append(phase)
     return {"maximum": maximum, "rate": rate, "share": SHARE}, phases
 
 
-def _phases(bench: Bench, days: list[datetime], chosen: Chosen) -> Iterator[Phase]:
-    warm, bare, watched = days
+def _phases(bench: Bench, stack: Devstack, days: list[datetime], chosen: Chosen) -> Iterator[Phase]:
+    warm, equal, bare, watched = days
     bench.compaction("warm-up", warm, guarded=False)
     yield bench.alone(chosen.minutes * 60)
-    yield bench.compaction("unguarded compaction", bare, guarded=False)
-    yield bench.compaction("guarded compaction", watched, guarded=True)
+    yield bench.compaction("compaction, equal CPU", equal, guarded=False)
+    yield_cpu(stack.pid("trino"))
+    yield bench.compaction("compaction, yields CPU", bare, guarded=False)
+    yield bench.compaction("compaction, yields CPU, guarded", watched, guarded=True)
     yield bench.reconciliation("reconciliation")
     bench.archive.publish(NEW_ROWS, days[0], seed=9)
     bench.archive.drain("hot", "lake")
@@ -102,14 +101,14 @@ def _phases(bench: Bench, days: list[datetime], chosen: Chosen) -> Iterator[Phas
 
 
 def _prepare(archive: Archive, days: list[datetime], chosen: Chosen) -> None:
-    """Two days (and a small one to warm up on) in files of a thousand rows; the rest in large."""
+    """A small day to warm up on and three more in files of a thousand rows; the rest in large."""
     started = time.monotonic()
-    for day, rows in zip(days, (WARM_ROWS, chosen.day_rows, chosen.day_rows), strict=True):
+    for day, rows in zip(days, (WARM_ROWS, *[chosen.day_rows] * 3), strict=True):
         archive.publish(rows, day, seed=day.day)
         archive.drain(
             "lake", IOT_LAKE__FILE_MAX_ROWS=str(FILE_ROWS), IOT_LAKE__COMMIT_MAX_ROWS="100000"
         )
-    left = chosen.readings - WARM_ROWS - 2 * chosen.day_rows
+    left = chosen.readings - WARM_ROWS - 3 * chosen.day_rows
     archive.publish(max(left, 0), day_before(days[-1], 1), seed=1)
     archive.drain("lake", "hot")
     _say(f"prepared {chosen.readings:,} readings in {time.monotonic() - started:.0f} s")
