@@ -149,6 +149,7 @@ def make_archive(folder: Path, stack_env: dict[str, str], hot_port: int) -> Arch
         "IOT_HTTP__LAKE_PORT": "0",
         "IOT_LAKE__SPOOL_DIR": str(folder / "spool"),
         "IOT_LAKE__COMMIT_MAX_AGE_S": "2",
+        "IOT_TRINO__QUERY_TIMEOUT_S": "600",
         "IOT_STREAM__MAX_BYTES": str(6 << 30),
         "IOT_BUDGET__HOT_METRICS_URLS": f"http://127.0.0.1:{hot_port}/metrics",
     }
