@@ -20,7 +20,7 @@ from tests.integration.proof.scenario import MESSAGES, NoProgress, payloads, pro
 from tests.support.lakehouse import lakehouse_of, scope_of
 from tests.support.lane import TestLane, reading
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)
 QUICK = {
