@@ -38,7 +38,7 @@ class Scope:
     @property
     def dead_letters(self) -> dg.AssetKey:
         """The lane's part of the DLQ stream."""
-        return dg.AssetKey(["nats", "DLQ", self.lane])
+        return dg.AssetKey(["nats", self.lane, "dead_letters"])
 
     @property
     def hot_table(self) -> dg.AssetKey:
@@ -53,7 +53,7 @@ class Scope:
     @property
     def proof(self) -> dg.AssetKey:
         """The reconciliation of stream, sinks and DLQ."""
-        return dg.AssetKey(["proof", self.lane])
+        return dg.AssetKey(["proof", self.lane, "reconciliation"])
 
     def of_hot_table(self, what: str) -> dg.AssetKey:
         """Something that is made from or done to the ClickHouse table."""

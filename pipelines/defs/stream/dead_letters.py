@@ -17,7 +17,7 @@ from pipelines.scope import Scope
 
 def report_key(scope: Scope) -> dg.AssetKey:
     """The report's key, below the dead letters."""
-    return dg.AssetKey([*scope.dead_letters.path, "report"])
+    return dg.AssetKey([*scope.stream.path, "dead_letters_report"])
 
 
 def report(scope: Scope) -> dg.AssetsDefinition:

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from playwright.sync_api import TimeoutError as NotSeen
 
+from pipelines.defs.stream.dead_letters import report_key
 from pipelines.scope import Scope
 from tests.support.browser import browser_page
 from tests.support.dagster_dev import DagsterDev
@@ -107,7 +108,7 @@ def test_a_check_says_what_it_saw(scene: Scene) -> None:
 def test_a_run_started_by_hand_shows_figures_as_plots_and_pictures(scene: Scene) -> None:
     """Numbers are drawn over time, and a picture opens from the run's metadata."""
     page = scene.page
-    scene.open_asset([*scene.scope.dead_letters.path, "report"])
+    scene.open_asset(list(report_key(scene.scope).path))
     page.get_by_role("button", name="Materialize").first.click()
 
     scene.see("no json", "[Show Markdown]")
