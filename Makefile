@@ -35,7 +35,7 @@ test: setup ## Every test, on real servers, without containers; ARGS="tests/unit
 test-lake: setup ## The tests that need Trino (fetched once, 0.8 GB) and Chromium
 	$(BIN)/devstack trino fetch
 	@scripts/browser.sh >/dev/null
-	@exec $(BIN)/pytest -n $(LAKE_WORKERS) --dist worksteal tests/lake $(ARGS)
+	@exec $(BIN)/pytest -n $(LAKE_WORKERS) --dist worksteal -o faulthandler_timeout=300 tests/lake $(ARGS)
 
 .PHONY: lint
 lint: setup ## Format, style, types, dependency rules, generated documents
