@@ -150,6 +150,9 @@ def _create_table(contract: Contract, on_cluster: str, *, replicated: bool) -> s
     ]
     time = _quoted(contract.time_column)
     lines.append(f"    INDEX event_time {time} TYPE minmax GRANULARITY 1")
+    # A range of sequences stands in few parts: without it every question about one, of a take-over
+    # or of the proof, would read whole days.
+    lines.append("    INDEX sequence _seq TYPE minmax GRANULARITY 1")
     if contract.rollup:
         lines.append(f"    PROJECTION per_minute ({rollup_query(contract, contract.rollup)})")
     order = ", ".join(_quoted(name) for name in (*contract.key, "_seq", "_idx"))

@@ -6,9 +6,11 @@ import asyncio
 import json
 import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import clickhouse_connect
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -25,7 +27,7 @@ from ingest.proof.side import Segment
 from ingest.ranges import SequenceRange
 from ingest.sinks.clickhouse_schema import table_columns
 from ingest.timestamps import EARLIEST_DAY, EARLIEST_US, LATEST_DAY, LATEST_US
-from tests.integration.proof.scenario import proof, provision, store
+from tests.integration.proof.scenario import MESSAGES, payloads, proof, provision, store
 from tests.support.lane import TestLane
 
 CONTRACT = Path(__file__).with_name("types.toml")
@@ -194,3 +196,24 @@ def test_pyarrow_takes_over_where_clickhouse_cannot_read(typed: TestLane) -> Non
             assert other.sums(segment) == facts.hot.sums(segment) != {}
 
     asyncio.run(both())
+
+
+def test_clickhouse_reads_only_the_parts_that_hold_a_range(stored: TestLane) -> None:
+    """What was stored before a range is passed over, though it lies in the same day."""
+    admin = clickhouse_connect.get_client(dsn=stored.stack.clickhouse_url("admin"))
+    with closing(admin):
+        admin.command(f"SYSTEM STOP MERGES {stored.table}")
+        stored.publish(payloads())
+        store(stored, 2 * MESSAGES, "hot")
+
+        async def read() -> tuple[int, int]:
+            async with gathered(stored.settings, full=True) as facts:
+                epoch = facts.registry.record.epochs[-1].id
+                new = SequenceRange(MESSAGES + 1, 2 * MESSAGES)
+                sums = await asyncio.to_thread(facts.hot.sums, Segment(epoch, 1, new))
+                return sum(one.rows for one in sums.values()), facts.hot.scanned.rows
+
+        found, scanned = asyncio.run(read())
+        admin.command(f"SYSTEM START MERGES {stored.table}")
+
+    assert found == scanned
