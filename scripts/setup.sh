@@ -45,7 +45,14 @@ make_environment() {
 }
 
 # `dagster dev` takes its home from .env, also when the shell has another.
-if ! grep -qs '^DAGSTER_HOME=' .env; then
+names_dagster_home() {
+  [ -f .env ] || return 1
+  while IFS= read -r line; do
+    case $line in DAGSTER_HOME=*) return 0 ;; esac
+  done <.env
+  return 1
+}
+if ! names_dagster_home; then
   printf 'DAGSTER_HOME=${PWD}/dagster_home\n' >>.env
 fi
 

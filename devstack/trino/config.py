@@ -79,6 +79,8 @@ def _server(place: Place) -> Properties:
         "catalog.management": "static",
         "query.max-memory": f"{_QUERY_MB}MB",
         "query.max-memory-per-node": f"{_QUERY_MB}MB",
+        # A client that was killed leaves its statement running for so long.
+        "query.client.timeout": "1m",
         "memory.heap-headroom-per-node": f"{_HEADROOM_MB}MB",
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.supervisor import SERVICES, Devstack
+from devstack.supervisor import DEFAULT, Devstack
 from tests.support.lane import TestLane
 
 
@@ -28,7 +28,7 @@ def rough_lane(rough_stack: Devstack, tmp_path: Path) -> Iterator[TestLane]:
         with TestLane(rough_stack, tmp_path, secrets.token_hex(4)) as fresh:
             yield fresh
     finally:
-        for name in SERVICES:
+        for name in DEFAULT:
             if rough_stack.is_running(name):
                 with contextlib.suppress(ProcessLookupError):
                     rough_stack.signal(name, signal.SIGCONT)

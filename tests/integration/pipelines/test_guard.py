@@ -182,6 +182,15 @@ def test_without_nats_nothing_is_known_and_nothing_starts(own_lane: TestLane) ->
     guard(own_lane, QUICK).admit("a unit", give_up_after_s=30)
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C as on a terminal; what a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_cancels_the_unit_and_goes_on(hot_lane: TestLane) -> None:
     """Ctrl-C inside a unit first ends what the unit had under way."""
     asked: list[str] = []
