@@ -5,21 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from ingest.contract import Column, ColumnType, Contract
+from ingest.contract import Column, Contract
 from pipelines.trino_client import quoted
+from pipelines.trino_types import COLUMN_TYPES
 
-_TYPES = {
-    ColumnType.STRING: "varchar",
-    ColumnType.LOW_CARDINALITY_STRING: "varchar",
-    ColumnType.BOOL: "boolean",
-    ColumnType.INT32: "integer",
-    ColumnType.INT64: "bigint",
-    ColumnType.FLOAT32: "real",
-    ColumnType.FLOAT64: "double",
-    ColumnType.TIMESTAMP: "timestamp(6) with time zone",
-    ColumnType.DATE: "date",
-    ColumnType.JSON: "varchar",
-}
 SUFFIX = "daily"
 _MOMENT = "timestamp(6) with time zone"
 _FIGURES = {
@@ -70,7 +59,7 @@ class DailySql:
     @property
     def create(self) -> str:
         """Makes the table where it is missing: a partition a day."""
-        groups = [f"{quoted(one.name)} {_TYPES[one.type]}" for one in self.groups]
+        groups = [f"{quoted(one.name)} {COLUMN_TYPES[one.type]}" for one in self.groups]
         figures = [f"{name} {kind}" for name, kind in _FIGURES.items()]
         return (
             f"CREATE TABLE IF NOT EXISTS {self.table} (day date, {', '.join(groups + figures)})"

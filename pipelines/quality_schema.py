@@ -7,7 +7,7 @@ import asyncio
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from ingest import catalog, clickhouse_client, schema_iceberg
-from ingest.contract import METADATA_FIELDS, ColumnType, Contract, load_contract
+from ingest.contract import METADATA_FIELDS, Contract, load_contract
 from ingest.errors import ContractError, SchemaMismatchError
 from ingest.evolution import changes
 from ingest.kept import open_bucket
@@ -18,23 +18,11 @@ from ingest.settings import Settings
 from ingest.sinks.clickhouse_schema import add_column_statements
 from pipelines.quality_verdict import Verdict
 from pipelines.trino_client import Trino, quoted
+from pipelines.trino_types import COLUMN_TYPES
 
 IN_FORCE = "contract_is_in_force"
 CLICKHOUSE = "clickhouse_has_the_contracts_columns"
 ICEBERG = "iceberg_has_the_contracts_columns"
-_TYPES = {
-    ColumnType.STRING: "varchar",
-    ColumnType.LOW_CARDINALITY_STRING: "varchar",
-    ColumnType.BOOL: "boolean",
-    ColumnType.INT32: "integer",
-    ColumnType.INT64: "bigint",
-    ColumnType.FLOAT32: "real",
-    ColumnType.FLOAT64: "double",
-    ColumnType.TIMESTAMP: "timestamp(6) with time zone",
-    ColumnType.DATE: "date",
-    ColumnType.JSON: "varchar",
-    ColumnType.MAP: "map(varchar, varchar)",
-}
 _METADATA = {
     "_seq": "bigint",
     "_idx": "integer",
@@ -136,7 +124,7 @@ async def _registry(settings: Settings, lane: str) -> Registry | None:
 
 
 def _trino_differences(contract: Contract, seen: dict[str, str]) -> list[str]:
-    wanted = {one.name: _TYPES[one.type] for one in contract.columns} | _METADATA
+    wanted = {one.name: COLUMN_TYPES[one.type] for one in contract.columns} | _METADATA
     assert list(_METADATA) == [one.name for one in METADATA_FIELDS]
     if not seen:
         return ["Trino sees no such table"]
