@@ -45,6 +45,8 @@ def refuse_by_status(response: Response, *_: Any, **__: Any) -> None:
     status, where = response.status_code, response.url.split("/v1/")[0]
     if status < 400 or status >= 500 or status == 429:
         return
+    # Nobody reads the body of a refused request, and an unread one keeps its connection open.
+    response.close()
     if status in {401, 403}:
         raise TrinoRefused(
             f"Trino at {where} refuses the user or password of trino.url (IOT_TRINO__URL):"

@@ -9,6 +9,7 @@ import pytest
 import requests
 from pydantic import SecretStr
 from trino.exceptions import HttpError, TrinoConnectionError, TrinoQueryError
+from urllib3 import HTTPResponse
 
 from ingest.errors import SettingsError, Terminal, Transient
 from pipelines.cancel import Cancel
@@ -177,5 +178,6 @@ def response(status: int, method: str) -> requests.Response:
     found = requests.Response()
     found.status_code = status
     found.url = f"{WHERE}/v1/statement"
+    found.raw = HTTPResponse(status=status)
     found.request = requests.Request(method, found.url).prepare()
     return found
