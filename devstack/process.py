@@ -23,7 +23,8 @@ from devstack.service import Launch
 
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.02
-_LOWEST = 19
+LOWEST = 19
+"""Niceness that yields most."""
 
 
 class Child:
@@ -69,18 +70,19 @@ class Child:
         self.kill()
 
 
-def yield_cpu(pid: int) -> None:
-    """Let a session that began with process `pid` have only the CPU time that nobody else wants.
+def yield_cpu(pid: int, niceness: int = LOWEST) -> None:
+    """Let a session that began with process `pid` wait for CPU time behind all others.
 
+    With the lowest niceness it gets about what nobody else wants, with 10 a tenth at least.
     Linux shares CPU time between sessions first (autogroup, see sched(7)), so that the niceness of
     a process counts only inside its own; where that is off, its threads' niceness counts.
     """
     group = Path(f"/proc/{pid}/autogroup")
     with suppress(OSError):
-        group.write_text(str(_LOWEST), encoding="ascii")
+        group.write_text(str(niceness), encoding="ascii")
     for thread in Path(f"/proc/{pid}/task").glob("*"):
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, int(thread.name), _LOWEST)
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), niceness)
 
 
 def created(pid: int) -> float | None:

@@ -74,6 +74,7 @@ def connect(
             query_retries=0,
             autogenerate_session_id=False,
             dedicated_pool=True,
+            settings={"max_threads": settings.query_threads} if settings.query_threads else None,
         )
     except ClickHouseError as error:
         raise translate(error, sent=False) from error

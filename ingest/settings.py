@@ -58,6 +58,9 @@ class ClickHouseSettings(Section):
     )
     connect_timeout_s: Positive = Field(3.0, description="Wait for a connection")
     query_timeout_s: Positive = Field(60.0, description="Longest query (inserts have their own)")
+    query_threads: Annotated[int, Field(ge=0)] = Field(
+        0, description="Threads of one query; 0: what the server gives"
+    )
     cluster: str = Field("", description="Cluster name for Replicated and Distributed tables")
 
 

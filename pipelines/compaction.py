@@ -80,7 +80,7 @@ class Compactor:
         self._contract = contract
         self._sink = sink
         self._trino = trino.with_session(_session(trino.catalog, settings))
-        self._sortable_rows = sys.maxsize
+        self._sort_most = settings.sort_max_rows or sys.maxsize
         self._guard = guard
         self._settings = settings
 
@@ -135,13 +135,13 @@ class Compactor:
         them (SeaweedFS 4.48, 2026-11: any name that is not the table's layout), and Trino 476 has
         no other place for them; then sorted files are put one after the other.
         """
-        if unit.rows >= self._sortable_rows:
+        if unit.rows > self._sort_most:
             return self._run(unit, in_order=False)
         try:
             return self._run(unit, in_order=True)
         except TrinoWriteFailed as error:
             log.info("compaction_unsorted", unit=str(unit), rows=unit.rows, why=str(error))
-            self._sortable_rows = unit.rows
+            self._sort_most = unit.rows - 1
             return self._run(unit, in_order=False)
 
     def _run(self, unit: Unit, *, in_order: bool) -> Compacted:

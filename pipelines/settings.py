@@ -59,7 +59,13 @@ class MaintenanceSettings(Section):
         "last", description="The partition that is still written: compacted last, or not at all"
     )
     threads: Annotated[int, Field(ge=1)] = Field(
-        1, description="Drivers that one maintenance statement may use on each node of Trino"
+        1,
+        description="Threads of one maintenance statement in ClickHouse and on each node of Trino",
+    )
+    sort_max_rows: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Rows that one compaction statement sorts; 0: any number. Above 64 MB Trino"
+        " puts temporary files beside the table's, which some stores refuse",
     )
     give_up_after_s: Positive = Field(
         600.0, description="A run ends when the budget gives it no room for this long"
@@ -178,7 +184,7 @@ class QualitySettings(Section):
     """The proof, and bounds of the checks."""
 
     unit_sequences: Annotated[int, Field(ge=1_000, le=1 << 20)] = Field(
-        1 << 18, description="Sequences that the reconciliation compares between two looks"
+        1 << 16, description="Sequences that the reconciliation compares between two looks"
     )
     prove_every_s: Annotated[int, Field(ge=10)] = Field(
         300, description="How often what is new is reconciled"
@@ -249,6 +255,12 @@ class PipelineSettings(Section):
     budget: BudgetSettings = BudgetSettings()
     quality: QualitySettings = QualitySettings()
     alerts: AlertSettings = AlertSettings()
+
+
+def gently(settings: Settings, maintenance: MaintenanceSettings) -> Settings:
+    """Settings of ``ingest`` for maintenance: its queries in ClickHouse use ``threads`` threads."""
+    clickhouse = settings.clickhouse.model_copy(update={"query_threads": maintenance.threads})
+    return settings.model_copy(update={"clickhouse": clickhouse})
 
 
 def load_pipeline_settings(folder: Path | None = None, **overrides: str) -> PipelineSettings:

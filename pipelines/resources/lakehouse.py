@@ -18,7 +18,7 @@ from ingest.settings import MAINTENANCE_SECTIONS, Settings, load_settings
 from ingest.settings_sources import DELIMITER, PREFIX
 from ingest.sinks.iceberg import IcebergSink
 from pipelines.scope import Scope
-from pipelines.settings import PipelineSettings, load_pipeline_settings
+from pipelines.settings import PipelineSettings, gently, load_pipeline_settings
 from pipelines.trino_client import QUERIES, Trino
 
 Result = TypeVar("Result")
@@ -37,8 +37,9 @@ class Lakehouse(dg.ConfigurableResource[None]):
 
     @property
     def settings(self) -> Settings:
-        """Settings of `ingest`. Raises SettingsError naming what is wrong."""
-        return load_settings(self._folder, **_overrides(self.variables, maintenance=False))
+        """Settings of `ingest` as maintenance uses them. Raises SettingsError."""
+        settings = load_settings(self._folder, **_overrides(self.variables, maintenance=False))
+        return gently(settings, self.pipeline_settings.maintenance)
 
     def settings_of(self, scope: Scope) -> Settings:
         """Settings of `ingest` for the scope's contract, which may be another than theirs."""

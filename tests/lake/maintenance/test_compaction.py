@@ -53,13 +53,19 @@ def test_compacted_rows_keep_the_tables_order(lake_lane: TestLane) -> None:
     assert rows.equals(rows.sort_by([(key, "ascending") for key in keys]))
 
 
-def test_more_rows_than_trino_can_sort_are_merged_all_the_same(lake_lane: TestLane) -> None:
-    """The store refuses the temporary files of a sort; the unit is written file after file."""
+@pytest.mark.parametrize("sort_max_rows", [0, 200_000])
+def test_more_rows_than_trino_can_sort_are_merged_all_the_same(
+    lake_lane: TestLane, sort_max_rows: int
+) -> None:
+    """The unit is written file after file: known before, or as the store refuses the sort's files.
+
+    ``sort_max_rows`` 0 lets Trino try.
+    """
     lake_lane.init()
     many_small_files(lake_lane, 8, ts="2026-11-01T12:00:00Z")
     many_rows(lake_lane, 400_000, "2026-11-01 13:00:00")
 
-    done = compactor_of(lake_lane).run()
+    done = compactor_of(lake_lane, sort_max_rows=sort_max_rows).run()
 
     assert done.after is not None
     assert len(done.after.files) == 1

@@ -181,6 +181,7 @@ def test_clients_find_address_password_and_certificate(tmp_path: Path) -> None:
     assert Trino().environment(where) == {
         "IOT_TRINO__URL": "https://iot:pass-word@127.0.0.1:8443",
         "IOT_TRINO__CA_FILE": str(tmp_path / "tls/ca.pem"),
+        "IOT_MAINTENANCE__SORT_MAX_ROWS": "200000",
     }
     assert "pass-word" not in str(Trino().endpoints(where))
 
