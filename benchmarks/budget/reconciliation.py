@@ -14,7 +14,7 @@ from ingest.settings import load_settings
 from pipelines.errors import BudgetBroken, BudgetNotMet
 from pipelines.guard import open_guard
 from pipelines.reconcile import Extent, Reconciled, reconcile
-from pipelines.settings import load_pipeline_settings
+from pipelines.settings import gently, load_pipeline_settings
 from pipelines.trino_client import MAINTENANCE, Trino
 
 UNIT_SEQUENCES = 50_000
@@ -26,7 +26,8 @@ def main() -> None:
     The argument is the time (s) after which a run that the budget stops is not begun again.
     """
     folder, patience_s = Path.cwd(), float(sys.argv[1])
-    settings, own = load_settings(folder), load_pipeline_settings(folder)
+    own = load_pipeline_settings(folder)
+    settings = gently(load_settings(folder), own.maintenance)
     guard = open_guard(settings, own.budget, [LANE])
     trino = Trino(own.trino, MAINTENANCE)
     started = time.monotonic()

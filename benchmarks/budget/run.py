@@ -24,6 +24,7 @@ from ingest.provision import init
 from pipelines.trino_client import Trino
 
 SHARE = 0.6
+READINGS = 10_000_000
 DAY_ROWS, FILE_ROWS = 2_000_000, 1_000
 WARM_ROWS = 50_000
 NEW_ROWS = 200_000
@@ -37,30 +38,39 @@ class Chosen:
     readings: int
     day_rows: int
 
+    def told(self) -> dict[str, object]:
+        """For the tables: length of a phase, and the command that was given."""
+        arguments = f"--minutes {self.minutes:g}"
+        if self.readings != READINGS:
+            arguments += f" --readings {self.readings}"
+        return {"minutes": self.minutes, "command": f"make bench NAME=budget ARGS='{arguments}'"}
+
 
 def main() -> None:
     """Runs the benchmark and writes its tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--readings", type=int, default=10_000_000)
+    parser.add_argument("--readings", type=int, default=READINGS)
     parser.add_argument("--day-rows", type=int, default=DAY_ROWS)
     parsed = parser.parse_args()
     chosen = Chosen(parsed.minutes, parsed.readings, parsed.day_rows)
     # So that an ended benchmark ends its processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    date = datetime.now(UTC)
     services = ("nats", "seaweedfs", "clickhouse", "trino")
     with (
         tempfile.TemporaryDirectory() as folder,
         Devstack(Path(folder) / "devstack", services, ephemeral_ports=True) as stack,
     ):
-        facts, phases = _measure(Path(folder), stack, chosen)
-    command = f"make bench NAME=budget ARGS='--minutes {chosen.minutes:g}'"
-    if chosen.readings != parser.get_default("readings"):
-        command = command[:-1] + f" --readings {chosen.readings}'"
-    print(write({**facts, "minutes": chosen.minutes, "command": command}, phases))
+        for facts, phases in _measure(Path(folder), stack, chosen):
+            tables = write({**facts, **chosen.told(), "date": date}, phases)
+    print(tables)
 
 
-def _measure(folder: Path, stack: Devstack, chosen: Chosen) -> tuple[dict[str, float], list[Phase]]:
+def _measure(
+    folder: Path, stack: Devstack, chosen: Chosen
+) -> Iterator[tuple[dict[str, float], list[Phase]]]:
+    """Maximum and load, and the phases so far, after each of them."""
     port = _free_port()
     env = {**stack.env, "IOT_STREAM__DUPLICATE_WINDOW_S": "0.1"}
     asyncio.run(init(settings_of(folder, env)))
@@ -83,7 +93,7 @@ def _measure(folder: Path, stack: Devstack, chosen: Chosen) -> tuple[dict[str, f
             for phase in _phases(bench, stack, days, chosen):
                 _say(f"{phase.name}: {phase.beside} {phase.work}")
                 phases.append(phase)
-    return {"maximum": maximum, "rate": rate, "share": SHARE}, phases
+                yield {"maximum": maximum, "rate": rate, "share": SHARE}, phases
 
 
 def _phases(bench: Bench, stack: Devstack, days: list[datetime], chosen: Chosen) -> Iterator[Phase]:

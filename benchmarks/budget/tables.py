@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ HERE = Path(__file__).parent
 
 def write(facts: dict[str, Any], phases: Sequence[Phase]) -> str:
     """Stores the figures and puts the tables into the README; returns the tables."""
-    when = datetime.now(UTC)
+    when: datetime = facts["date"]
     about = {
+        **facts,
         "date": when.isoformat(timespec="seconds"),
         "commit": commit(),
         "machine": machine(),
-        **facts,
     }
     figures = [
         {
