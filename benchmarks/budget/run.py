@@ -88,7 +88,7 @@ def _measure(
         ):
             seconds = chosen.minutes * 60
             bench = Bench(
-                archive, seen, trino, rest_s=max(seconds / 2, 30), patience_s=max(3 * seconds, 300)
+                archive, seen, trino, rest_s=max(seconds / 2, 30), patience_s=max(3 * seconds, 1200)
             )
             for phase in _phases(bench, stack, days, chosen):
                 _say(f"{phase.name}: {phase.beside} {phase.work}")
