@@ -1,0 +1,1 @@
+"""The platform's manifests, checked without a cluster."""
