@@ -70,6 +70,12 @@ def each_flow_is_open_at_both_ends(platform: Platform) -> Iterator[Finding]:
     """An egress without its ingress, or the other way round, is traffic that is dropped."""
     for profile in platform.profiles:
         every = list(allows(profile))
+        left_out = [
+            other
+            for full in platform.profiles
+            for other in allows(full)
+            if other.policy.owner not in profile.flux
+        ]
         declared = {found.name for found in profile.of("Namespace")}
         for allow in every:
             home = allow.policy.namespace
@@ -83,7 +89,9 @@ def each_flow_is_open_at_both_ends(platform: Platform) -> Iterator[Finding]:
                         "mend the name",
                     )
                 continue
-            if not any(_answers(allow, other) for other in every):
+            if not any(_answers(allow, other) for other in every) and not any(
+                _answers(allow, other) for other in left_out
+            ):
                 other_way = "ingress" if allow.direction == "egress" else "egress"
                 yield allow.policy.finding(
                     f"spec.{allow.direction}",
