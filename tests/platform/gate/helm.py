@@ -29,6 +29,11 @@ class Release:
     file: str
     owner: str
 
+    @property
+    def is_local(self) -> bool:
+        """True for a chart of ours that lies beside the Helmfile."""
+        return self.repository.startswith(".")
+
     def get(self, path: str, default: Any = None) -> Any:
         """The value at a dotted path."""
         return dig(self.values, *path.split("."), default=default)
@@ -124,7 +129,9 @@ def helmfile_releases(
         ]
     except (yaml.YAMLError, KeyError, AttributeError, TypeError) as error:
         wrong = f"not understood for profile {profile}: {' '.join(str(error).split())}"
-        return [], [Finding(file, "", wrong, "look settings up only, without other logic")]
+        return [], [
+            Finding(file, "", wrong, "look settings up only, without other logic", "helmfile")
+        ]
     return found, []
 
 

@@ -6,11 +6,14 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from tests.platform.gate.model import Resource, Tree, dig, nodes
 from tests.platform.gate.platform import Platform, Profile
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 METRICS_FILE = "observability/metrics.yaml"
 _ROW = re.compile(r"^\| `([a-z_:0-9]+)` \| (\w+) \|", re.MULTILINE)
 _PARTS = ("_bucket", "_sum", "_count")
@@ -81,20 +84,15 @@ def dashboards(profile: Profile) -> Iterator[Dashboard]:
                 yield Dashboard(resource, key, None)
 
 
-def own_metrics(platform: Platform) -> set[str]:
+@cache
+def own_metrics() -> frozenset[str]:
     """Metrics of the writers as docs/metrics.md names them."""
-    for folder in (platform.repository, *platform.repository.parents):
-        path = folder / "docs/metrics.md"
-        if path.is_file():
-            break
-    else:
-        return set()
     names: set[str] = set()
-    for name, kind in _ROW.findall(path.read_text(encoding="utf-8")):
+    for name, kind in _ROW.findall((REPOSITORY / "docs/metrics.md").read_text(encoding="utf-8")):
         names.add(name)
         if kind == "histogram":
             names |= {name + part for part in _PARTS}
-    return names
+    return frozenset(names)
 
 
 def listed_metrics(platform: Platform) -> set[str]:

@@ -193,7 +193,9 @@ def _apply(profile: Profile, root: Path, where: Places, folder: str, *, owner: s
         text = build.build(root / folder)
     except build.BuildError as failed:
         profile.findings.append(
-            Finding(f"{folder}/kustomization.yaml", "", f"cannot be built: {failed}", "mend it")
+            Finding(
+                f"{folder}/kustomization.yaml", "", f"cannot be built: {failed}", "mend it", "build"
+            )
         )
         return
     for piece in _split(text):
@@ -214,16 +216,22 @@ def _add(profile: Profile, where: Places, folder: str, owner: str, piece: str) -
             data = sources.parse_one(substitute(piece, profile.settings))
         except SubstitutionError as cannot:
             profile.findings.append(
-                resource.finding(
-                    "substitution",
+                Finding(
+                    file,
+                    resource.title,
                     str(cannot),
                     "add it to every cluster-settings.yaml, or write $${...} for a literal",
+                    "substitution",
                 )
             )
         except yaml.YAMLError as error:
             profile.findings.append(
-                resource.finding(
-                    "substitution", f"no YAML any more: {error}", "quote the value in its setting"
+                Finding(
+                    file,
+                    resource.title,
+                    f"no YAML any more: {error}",
+                    "quote the value in its setting",
+                    "substitution",
                 )
             )
     profile.resources.append(Resource(data, file, owner, profile.name))

@@ -57,7 +57,9 @@ def read(root: Path) -> Sources:
             found = parse(path.read_text(encoding="utf-8"))
         except yaml.YAMLError as error:
             findings.append(
-                Finding(file, "", f"no YAML: {' '.join(str(error).split())}", "mend the syntax")
+                Finding(
+                    file, "", f"no YAML: {' '.join(str(error).split())}", "mend the syntax", "yaml"
+                )
             )
             continue
         documents += [Document(file, data) for data in found if isinstance(data, dict)]

@@ -25,7 +25,7 @@ RUNBOOK = "runbook/alerts.md"
 @rule
 def expressions_read_metrics_that_exist(platform: Platform) -> Iterator[Finding]:
     """A mistyped metric makes an alert that never fires."""
-    known = own_metrics(platform) | listed_metrics(platform) | SYNTHETIC
+    known = own_metrics() | listed_metrics(platform) | SYNTHETIC
     for profile in platform.profiles:
         recorded = {str(one.data["record"]) for one in rules(profile) if "record" in one.data}
         for found in rules(profile):

@@ -27,6 +27,8 @@ def chart_containers_have_resources(platform: Platform) -> Iterator[Finding]:
     """Each container of a chart asks for CPU and memory and ends at a memory limit."""
     for profile in platform.profiles:
         for release in profile.releases:
+            if release.is_local:
+                continue
             containers = platform.charts["containers"].get(release.chart)
             if containers is None:
                 yield release.finding(

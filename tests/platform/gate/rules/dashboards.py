@@ -63,7 +63,7 @@ def releases_fetch_no_dashboards(platform: Platform) -> Iterator[Finding]:
 @rule
 def prometheus_queries_read_metrics_that_exist(platform: Platform) -> Iterator[Finding]:
     """An empty panel is worse than none."""
-    listed = own_metrics(platform) | listed_metrics(platform) | SYNTHETIC
+    listed = own_metrics() | listed_metrics(platform) | SYNTHETIC
     for profile in platform.profiles:
         known = listed | {str(one.data.get("record")) for one in rules(profile)}
         for found, panel, target in _targets(platform, profile.name):

@@ -123,28 +123,34 @@ def _short(text: str) -> str:
 @rule
 def values_are_keys_of_the_chart(platform: Platform) -> Iterator[Finding]:
     """Helm ignores what it does not know: a mistyped or dropped key does nothing, silently."""
-    commented: dict[str, list[str]] = platform.charts["commented_keys"]
     for profile in platform.profiles:
         for release in profile.releases:
-            keys = schemas.chart_keys(release.chart)
-            if keys is None:
-                continue
-            shown = dict.fromkeys(commented.get(release.chart, []), "null*")
-            yield from _unknown(release, release.values, "", {**keys, **shown}, release.chart)
+            keys = _keys(platform, release.chart)
+            if keys is not None:
+                yield from _unknown(platform, release, release.values, "", keys, release.chart)
+
+
+def _keys(platform: Platform, chart: str) -> dict[str, str] | None:
+    """Key paths of a chart, with those that only comments and templates of it show."""
+    keys = schemas.chart_keys(chart)
+    if keys is None:
+        return None
+    shown = dict.fromkeys(platform.charts["commented_keys"].get(chart, []), "null*")
+    whole = dict.fromkeys(platform.charts["open_maps"].get(chart, []), "map*")
+    return {**keys, **shown, **whole}
 
 
 def _unknown(
-    release: Release, tree: Tree, path: str, keys: dict[str, str], chart: str
+    platform: Platform, release: Release, tree: Tree, path: str, keys: dict[str, str], chart: str
 ) -> Iterator[Finding]:
     for key, value in tree.items():
         here = f"{path}.{key}".lstrip(".")
         sub = SUBCHARTS.get(chart, {}).get(here)
         if sub is not None and isinstance(value, dict):
-            deeper = dict(schemas.chart_keys(sub) or {})
-            deeper.update(
-                {k.removeprefix(f"{here}."): v for k, v in keys.items() if k.startswith(f"{here}.")}
-            )
-            yield from _unknown(release, value, "", deeper, sub)
+            prefix = f"{here}."
+            own = {k.removeprefix(prefix): v for k, v in keys.items() if k.startswith(prefix)}
+            below = {**(_keys(platform, sub) or {}), **own}
+            yield from _unknown(platform, release, value, "", below, sub)
             continue
         kind = keys.get(here)
         if kind is None:
@@ -157,7 +163,7 @@ def _unknown(
         elif kind == "map" and NATIVE.search(here):
             continue
         elif kind == "map" and isinstance(value, dict):
-            yield from _unknown(release, value, here, keys, chart)
+            yield from _unknown(platform, release, value, here, keys, chart)
         elif kind == "map" and value is not None:
             yield release.finding(f"values.{here}", "is a map in the chart", "give it a map")
         elif kind in {"bool", "int"} and isinstance(value, dict | list):

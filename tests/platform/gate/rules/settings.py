@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from tests.platform.gate.model import Finding, leaves
+from tests.platform.gate.observability import REPOSITORY
 from tests.platform.gate.platform import Platform
 from tests.platform.gate.rules import rule
 from tests.platform.gate.substitution import references
@@ -51,11 +52,7 @@ def each_setting_is_used(platform: Platform) -> Iterator[Finding]:
 @rule
 def our_variables_exist(platform: Platform) -> Iterator[Finding]:
     """Every IOT_ variable is in the tables of settings."""
-    text = ""
-    for folder in (platform.repository, *platform.repository.parents):
-        if (folder / TABLES[0]).is_file():
-            text = "".join((folder / name).read_text(encoding="utf-8") for name in TABLES)
-            break
+    text = "".join((REPOSITORY / name).read_text(encoding="utf-8") for name in TABLES)
     known = set(re.findall(r"`(IOT_[A-Z0-9_]+)`", text))
     for profile in platform.profiles:
         for resource in profile.resources:

@@ -44,6 +44,8 @@ def names_are_kebab_case(platform: Platform) -> Iterator[Finding]:
     """Files are named in one way."""
     for file in sorted({document.file for document in platform.sources.documents}):
         name = Path(file).name
+        if name == "Chart.yaml":
+            continue
         stem = name.removesuffix(".yaml").removesuffix(".yml").removesuffix(".sops")
         if name.endswith(".yml") or not re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", stem):
             yield Finding(file, "", "is no kebab-case name", "rename it like other-files.yaml")
