@@ -53,7 +53,8 @@ def _uses_in(resource: Resource, namespace: str, tree: Tree) -> Iterator[Use]:
     for path, node in nodes(tree):
         for key, value in node.items():
             field = ".".join((*path, str(key)))
-            if isinstance(value, dict) and _REFERENCE.search(str(key)):
+            named = _REFERENCE.search(str(key)) or tuple(path[-1:]) == ("basicAuth",)
+            if isinstance(value, dict) and named:
                 name = value.get("name") or value.get("secretName")
                 if isinstance(name, str) and not value.get("optional"):
                     place = str(value.get("namespace") or namespace)
