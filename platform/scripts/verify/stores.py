@@ -61,7 +61,7 @@ def trino(cluster: Cluster, name: str) -> str:
     """A SELECT from one catalog of Trino, through its port for clients."""
     said = cluster.inside(
         "dagster",
-        "deployment/dagster-daemon",
+        "deployment/dagster-code",
         "python3",
         "-c",
         (PROBES / "trino_select.py").read_text(encoding="utf-8"),

@@ -3,7 +3,7 @@
 # The last ten minutes before the copy are left out: rows of then may have been under way.
 set -euo pipefail
 restored() { CLICKHOUSE_PASSWORD='' clickhouse-client --host 127.0.0.1 --query "$1"; }
-live() { clickhouse-client --host "$LIVE_HOST" --user "$LIVE_USER" --query "$1"; }
+live() { clickhouse-client --host "$LIVE_HOST" --user "$LIVE_USER" --max_execution_time 0 --query "$1"; }
 
 tables=$(restored "SELECT name FROM system.tables
                    WHERE database = 'iot' AND engine LIKE '%MergeTree' ORDER BY name")
