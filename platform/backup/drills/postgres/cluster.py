@@ -45,7 +45,10 @@ def cluster(name: str) -> dict[str, Any]:
                     "name": "origin",
                     "plugin": {
                         "name": "barman-cloud.cloudnative-pg.io",
-                        "parameters": {"barmanObjectName": f"{name}-backup", "serverName": os.environ["SERVER"]},
+                        "parameters": {
+                            "barmanObjectName": f"{name}-backup",
+                            "serverName": os.environ["SERVER"],
+                        },
                     },
                 }
             ],
