@@ -158,7 +158,7 @@ def addresses_are_settings(platform: Platform) -> Iterator[Finding]:
         if document.file.startswith(("clusters/", "host/")) or "/tests/" in document.file:
             continue
         for path, value in leaves(document.data):
-            literal = [one for one in known if isinstance(value, str) and _names(one, value)]
+            literal = sorted(one for one in known if isinstance(value, str) and _names(one, value))
             if literal:
                 yield Finding(
                     document.file,

@@ -66,6 +66,12 @@ def _uses_in(resource: Resource, namespace: str, tree: Tree) -> Iterator[Use]:
                     yield Use(resource, other or place, name, "", field)
 
 
+def _is_key_of(field: str, node: Tree) -> bool:
+    """A key of a secret, as basicAuth and S3 credentials of custom resources name it."""
+    named = set(node) <= {"name", "key", "optional", "namespace"} and {"name", "key"} <= set(node)
+    return named and not str(field).lower().startswith("configmap")
+
+
 def _made_here(profile: Profile) -> set[tuple[str, str]]:
     """Secrets that a resource of ours makes: certificates and their issuers' keys."""
     made: set[tuple[str, str]] = set()
@@ -111,6 +117,9 @@ def each_secret_is_in_the_contract(platform: Platform) -> Iterator[Finding]:
 def each_promise_has_a_consumer(platform: Platform) -> Iterator[Finding]:
     """A secret that nothing reads is kept for nobody; a consumer that is gone is a lie."""
     used = {(use.namespace, use.name) for profile in platform.profiles for use in uses(profile)}
+    charts = {release.chart for profile in platform.profiles for release in profile.releases}
+    for chart, implied in platform.charts["implied_secrets"].items():
+        used |= {tuple(place.split("/")) for place in implied} if chart in charts else set()
     names = {use.name for profile in platform.profiles for use in uses(profile)}
     known = {
         f"{found.kind}/{found.name}".lower()
