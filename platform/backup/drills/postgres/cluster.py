@@ -1,7 +1,8 @@
 # ruff: noqa: INP001, T201 - a script of a pod: in no package, and what it prints is its log
 """Makes a cluster from a database's off-node copy, or takes it away: `cluster.py make|take`.
 
-NAME is the database that was copied, SERVER its name among the copies, IMAGE its server's image, DATABASE and OWNER what is in it.
+NAME is the database that was copied, SERVER its name among the copies, IMAGE its server's image,
+DATABASE and OWNER what is in it.
 """
 
 from __future__ import annotations
