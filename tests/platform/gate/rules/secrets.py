@@ -14,6 +14,8 @@ from tests.platform.gate.rules import rule
 MADE_BY = {"sops", "operator", "cert-manager", "bootstrap"}
 _NAMED = re.compile(r"(?:^|[a-z-])(?:[sS]ecret|[sS]ecretName|[sS]ecretRef)$")
 _REFERENCE = re.compile(r"(?:secretKeyRef|[sS]ecretRef|[sS]ecret)$")
+_HOLDERS = {("basicAuth",), ("s3Credentials",)}
+"""Fields whose every entry names a secret and a key of it."""
 _SENSITIVE = re.compile(
     r"(?i)(passw(or)?d|passphrase|secret|token|api_?key|access_?key|secret_?key|private_?key|"
     r"credentials?)$"
@@ -53,7 +55,7 @@ def _uses_in(resource: Resource, namespace: str, tree: Tree) -> Iterator[Use]:
     for path, node in nodes(tree):
         for key, value in node.items():
             field = ".".join((*path, str(key)))
-            named = _REFERENCE.search(str(key)) or tuple(path[-1:]) == ("basicAuth",)
+            named = _REFERENCE.search(str(key)) or tuple(path[-1:]) in _HOLDERS
             if isinstance(value, dict) and named:
                 name = value.get("name") or value.get("secretName")
                 if isinstance(name, str) and not value.get("optional"):
