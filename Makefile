@@ -29,7 +29,7 @@ demo: setup ## The whole pipeline on this machine with 500,000 readings, and the
 
 .PHONY: test
 test: setup ## Every test, on real servers, without containers; ARGS="tests/unit" for some
-	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/lake $(ARGS)
+	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/lake --ignore=tests/platform $(ARGS)
 
 .PHONY: test-lake
 test-lake: setup ## The tests that need Trino (fetched once, 0.8 GB) and Chromium
@@ -37,12 +37,30 @@ test-lake: setup ## The tests that need Trino (fetched once, 0.8 GB) and Chromiu
 	@scripts/browser.sh >/dev/null
 	@exec $(BIN)/pytest -n $(LAKE_WORKERS) --dist worksteal -o faulthandler_timeout=300 tests/lake $(ARGS)
 
+.PHONY: platform-check
+platform-check: setup ## Whether platform/ is sound: no cluster needed
+	@exec $(PY) -m tests.platform.gate $(ARGS)
+
+.PHONY: platform-verify
+platform-verify: ## Test all components of a live cluster, as ~/.kube/homelab reaches it
+	@exec platform/scripts/verify $(ARGS)
+
+.PHONY: platform-docs
+platform-docs: setup ## Write platform/components.md from the manifests
+	@exec $(PY) -m tests.platform.components
+
+.PHONY: test-platform
+test-platform: setup ## The gate's own tests, with promtool and Go tools where they can be had
+	@scripts/platform_tools.sh >/dev/null
+	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/platform $(ARGS)
+
 .PHONY: lint
 lint: setup ## Format, style, types, dependency rules, generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy scripts/claims.py scripts/dev.py
+	$(BIN)/mypy -p tests.platform.gate -p tests.platform.components
 	$(BIN)/lint-imports
 	$(PY) scripts/claims.py --check
 

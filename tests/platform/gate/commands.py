@@ -11,7 +11,6 @@ _BLOCK = re.compile(r"^```(?:sh|bash|shell|console)\n(.*?)^```", re.MULTILINE | 
 _HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
 _WRAPPERS = {"sudo", "exec", "time", "command", "watch", "env", "nohup", "!", "then", "do", "else"}
-_OPERATORS = {"|", "||", "&&", ";", "&", "(", ")", "|&", ";;"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def _commands(line: str) -> Iterator[Command]:
     lexer.whitespace_split = True
     words: list[str] = []
     for word in [*lexer, ";"]:
-        if word in _OPERATORS or set(word) <= set("|&;()"):
+        if word and set(word) <= set("|&;()"):
             if words:
                 yield from _simple(words, line)
             words = []
@@ -96,8 +95,6 @@ def _commands(line: str) -> Iterator[Command]:
 def _simple(words: list[str], line: str) -> Iterator[Command]:
     rest = list(words)
     while rest and (_ASSIGNMENT.match(rest[0]) or rest[0] in _WRAPPERS or rest[0].startswith("<")):
-        if rest[0].endswith("=$") or rest[0] == "watch":
-            pass
         rest.pop(0)
         while rest and rest[0].startswith("-") and len(words) > 1:
             rest.pop(0)

@@ -12,6 +12,8 @@ from tests.platform.gate.platform import Profile
 
 _NAMED = re.compile(r"^([a-z]+(?:\.[a-z.]+)?)/([a-z0-9][a-z0-9.-]*)$")
 _VARIABLE = re.compile(r"[$<>{}*]")
+# Commands whose second word is part of the command.
+NESTED = {"create", "rollout", "top", "set", "auth", "config", "certificate"}
 KINDS = {
     "deployment": "Deployment", "deploy": "Deployment", "statefulset": "StatefulSet",
     "sts": "StatefulSet", "daemonset": "DaemonSet", "cronjob": "CronJob", "cronjobs": "CronJob",
@@ -30,15 +32,16 @@ def wrong_words(words: list[str], profile: Profile) -> Iterator[str]:
         yield f"namespace {namespace} is not declared"
     if not plain:
         return
-    help_text = _help(plain[0])
+    verb = _verb(plain)
+    help_text = _help(*verb)
     if not help_text:
         if not _VARIABLE.search(plain[0]):
-            yield f"kubectl has no command {plain[0]}"
+            yield f"kubectl has no command {' '.join(verb)}"
         return
     for flag in flags:
         if flag.startswith("--") and not re.search(rf"{re.escape(flag)}\b", help_text):
-            yield f"kubectl {plain[0]} has no option {flag}"
-    for word in plain[1:]:
+            yield f"kubectl {' '.join(verb)} has no option {flag}"
+    for word in plain[len(verb) :]:
         found = _NAMED.match(word)
         if found and not _known(found.group(1), found.group(2), namespace, profile):
             yield f"{word} is in no manifest of {namespace or 'any namespace'}"
@@ -84,11 +87,19 @@ def _known(kind: str, name: str, namespace: str, profile: Profile) -> bool:
     )
 
 
+def _verb(plain: list[str]) -> tuple[str, ...]:
+    """The words that are the command itself, such as `create secret generic`."""
+    depth = 1
+    if plain[0] in NESTED:
+        depth = 3 if plain[:2] in (["create", "secret"], ["create", "service"]) else 2
+    return tuple(plain[:depth])
+
+
 @cache
-def _help(verb: str) -> str:
+def _help(*verb: str) -> str:
     """Help of a kubectl command with the options that all of them have; empty when unknown."""
     text = ""
-    for arguments in ((verb, "--help"), ("options",)):
+    for arguments in ((*verb, "--help"), ("options",)):
         done = subprocess.run(
             [kubectl(), *arguments], capture_output=True, text=True, timeout=20, check=False
         )

@@ -154,7 +154,9 @@ def kubectl_is_used_right(platform: Platform) -> Iterator[Finding]:
 @rule
 def flux_names_exist(platform: Platform) -> Iterator[Finding]:
     """`flux reconcile kustomization x` names one that is in a cluster."""
-    known = {one for profile in platform.profiles for one in profile.flux} | {"flux-system"}
+    known = {one for profile in platform.profiles for one in profile.flux}
+    for profile in platform.profiles:
+        known |= {str(one.get("spec.sync.name", "")) for one in profile.of("FluxInstance")}
     for file, command in _all(platform):
         if command.binary != "flux":
             continue
