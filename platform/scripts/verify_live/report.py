@@ -44,9 +44,14 @@ class Report:
         except CheckError as why:
             self.failed.append(name)
             print(f"FAILED   {name}: {why}", flush=True)
+        except (KeyError, IndexError, ValueError) as error:
+            self.failed.append(name)
+            print(f"FAILED   {name}: an answer without {error!r}, which it should have", flush=True)
         else:
             self.ok += 1
-            print(f"ok       {name}: {found} ({time.monotonic() - begun:.1f} s)", flush=True)
+            print(
+                f"ok       {name}: {found.strip()} ({time.monotonic() - begun:.1f} s)", flush=True
+            )
 
     def finish(self) -> int:
         """Print the sum; 1 when a check failed."""
