@@ -33,7 +33,7 @@ def folder() -> Path | None:
 def built_in(api_version: str, kind: str) -> Any:
     """The strict validator of a built-in kind at the version of k3s; None when there is none."""
     short = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", api_version)
-    path = _kubernetes() / f"{kind.lower()}-{short}.json"
+    path = kubernetes() / f"{kind.lower()}-{short}.json"
     if not path.is_file():
         return None
     registry: Any = Resource.from_contents(_json(path)) @ Registry()
@@ -42,7 +42,7 @@ def built_in(api_version: str, kind: str) -> Any:
 
 
 @cache
-def _kubernetes() -> Path:
+def kubernetes() -> Path:
     """The schemas that the package kubernetes-validate carries."""
     spec = find_spec("kubernetes_validate")
     if spec is None or spec.origin is None:
@@ -52,7 +52,7 @@ def _kubernetes() -> Path:
 
 @cache
 def _definitions() -> Any:
-    return Resource.from_contents(_json(_kubernetes() / "_definitions.json"))
+    return Resource.from_contents(_json(kubernetes() / "_definitions.json"))
 
 
 @cache
