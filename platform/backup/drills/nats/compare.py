@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-BACKUP, RESTORED = Path("/work/backup"), Path("/work/restored")
+BACKUP, RESTORED = Path("/scratch/backup"), Path("/scratch/restored")
 PARTS = ("messages", "first_seq", "last_seq")
 
 
