@@ -38,6 +38,6 @@ WITH
         WHERE _lane = lane AND _epoch = epoch AND _seq BETWEEN sequences.1 AND sequences.2
     )
 SELECT
-    (SELECT (count(), hex(sum(hash))) FROM hot) AS clickhouse,
-    (SELECT (count(), hex(sum(hash))) FROM lake) AS iceberg,
+    (SELECT (count(), leftPad(hex(sum(hash)), 16, '0')) FROM hot) AS clickhouse,
+    (SELECT (count(), leftPad(hex(sum(hash)), 16, '0')) FROM lake) AS iceberg,
     clickhouse = iceberg AS equal

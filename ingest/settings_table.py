@@ -22,6 +22,7 @@ UNITS = {
     "_rows": "rows",
     "_port": "port number",
     "replicas": "copies",
+    "threads": "threads",
 }
 
 
