@@ -191,7 +191,8 @@ def _apply(profile: Profile, root: Path, where: Places, folder: str, *, owner: s
     """Build a folder and add what it makes to the profile."""
     try:
         text = build.build(root / folder)
-    except build.BuildError as failed:
+    except build.BuildError as error:
+        failed = str(error).replace(str(root), "platform")
         profile.findings.append(
             Finding(
                 f"{folder}/kustomization.yaml", "", f"cannot be built: {failed}", "mend it", "build"

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.platform.gate.model import Finding, Tree
@@ -33,9 +34,11 @@ def promtool_agrees(platform: Platform) -> Iterator[Finding]:
             said = _run(tool, "check", "rules", path)
             if said:
                 yield Finding(file, "groups", f"promtool: {said}", "mend the rule")
-        for path in sorted((platform.root / TESTS).glob("*.y*ml")):
-            copy = _with_rules(path, folder, files, profile)
-            said = _run(tool, "test", "rules", copy)
+        tests = sorted((platform.root / TESTS).glob("*.y*ml"))
+        copies = [_with_rules(path, folder, files, profile) for path in tests]
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            answers = list(pool.map(lambda copy: _run(tool, "test", "rules", copy), copies))
+        for path, said in zip(tests, answers, strict=True):
             if said:
                 yield Finding(f"{TESTS}/{path.name}", "tests", said, "mend the rule or its test")
 
