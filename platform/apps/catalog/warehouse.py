@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a pod runs it alone, in no package
 """Accepts Lakekeeper's terms once and makes the warehouse of the lake; changes nothing else.
 
 Safe to repeat. A new S3 key in the environment is handed on to the warehouse; every other
