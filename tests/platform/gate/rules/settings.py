@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 
 from tests.platform.gate.model import Finding, leaves
@@ -47,6 +48,22 @@ def each_setting_is_used(platform: Platform) -> Iterator[Finding]:
                     "is used by no manifest",
                     "use it as ${" + key + "} or remove it from every profile",
                 )
+
+
+@rule
+def our_image_is_of_this_version(platform: Platform) -> Iterator[Finding]:
+    """Settings, docs and commands are those of the code beside them, so the image must be too."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    version = str(project["project"]["version"])
+    for profile in platform.profiles:
+        image = profile.settings.get("IMAGE_IOT", "")
+        if image.partition("@")[0].rpartition(":")[2] != version:
+            yield Finding(
+                f"clusters/{profile.name}/cluster-settings.yaml",
+                "data.IMAGE_IOT",
+                f"is {image}, the project's version is {version}",
+                f"build the image of this version and name it with the tag {version}",
+            )
 
 
 @rule
