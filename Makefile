@@ -12,6 +12,10 @@ WORKERS ?= 2
 # A platform with Trino needs about 2.5 GB.
 LAKE_WORKERS ?= 2
 
+# Parts of docker-compose.yml; every other one needs core. docs/compose.md tells what is in them.
+PROFILES ?= core lake
+COMPOSE = docker compose $(addprefix --profile ,$(PROFILES))
+
 # Without byte code every short-lived process would compile all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -59,7 +63,7 @@ lint: setup ## Format, style, types, dependency rules, generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy scripts/claims.py scripts/dev.py
+	$(BIN)/mypy scripts/claims.py scripts/dev.py scripts/env.py
 	$(BIN)/mypy -p tests.platform.gate -p tests.platform.components
 	$(BIN)/lint-imports
 	$(PY) scripts/claims.py --check
@@ -79,6 +83,23 @@ bench: setup ## Run one benchmark: make bench NAME=hot_path
 .PHONY: dev
 dev: setup ## The embedded platform with Trino, and Dagster over it, until Ctrl-C
 	@exec $(PY) -m scripts.dev $(ARGS)
+
+.PHONY: env
+env: ## Passwords of docker-compose.yml in .env; what is there stays
+	@python3 scripts/env.py
+
+.PHONY: up
+up: env ## The pipeline on real servers in containers; PROFILES="core lake orchestration observability"
+	$(COMPOSE) build
+	$(COMPOSE) up --detach $(ARGS)
+
+.PHONY: down
+down: ## Stop the containers; ARGS=--volumes deletes their data too
+	docker compose --profile '*' down $(ARGS)
+
+.PHONY: logs
+logs: ## What the containers say, until Ctrl-C; ARGS=ingest-hot for one
+	$(COMPOSE) logs --follow --tail 100 $(ARGS)
 
 .PHONY: docs-generate
 docs-generate: setup ## Write the generated documents again

@@ -31,7 +31,7 @@ def page(platform: Platform) -> str:
         "## Charts and programs",
         "\n".join(_components(platform)),
         "## Images",
-        "Charts bring further images of their own; these are the ones that manifests name.",
+        "Charts bring further images of their own; these are the ones that files here name.",
         "\n".join(_images(platform)),
         "## Endpoints",
         ENDPOINTS,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from tests.platform.gate.model import Finding, Resource, Tree, leaves, nodes
+from tests.platform.gate.observability import REPOSITORY
 from tests.platform.gate.platform import Platform, Profile
 from tests.platform.gate.rules import rule
 
@@ -89,7 +90,8 @@ def the_inventory_is_exact(platform: Platform) -> Iterator[Finding]:
         if digest is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", str(digest)):
             yield _inventory(f"images.{name}", "has no valid digest", "sha256 and 64 hex digits")
         for path in image.get("used_by") or []:
-            if not (platform.root / str(path).removeprefix("platform/")).exists():
+            inside = str(path).removeprefix("platform/")
+            if not ((REPOSITORY if inside == path else platform.root) / inside).exists():
                 yield _inventory(f"images.{name}.used_by", f"{path} does not exist", "mend it")
 
 
