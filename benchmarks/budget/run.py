@@ -18,6 +18,7 @@ from benchmarks.budget.archive import Archive, day_before, make_archive, setting
 from benchmarks.budget.load import fleet, hot_writer, recorder
 from benchmarks.budget.phases import Bench, Phase
 from benchmarks.budget.tables import write
+from benchmarks.report import commit
 from devstack.process import yield_cpu
 from devstack.supervisor import Devstack
 from ingest.provision import init
@@ -56,14 +57,14 @@ def main() -> None:
     chosen = Chosen(parsed.minutes, parsed.readings, parsed.day_rows)
     # So that an ended benchmark ends its processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    date = datetime.now(UTC)
+    began = {"date": datetime.now(UTC), "commit": commit()}
     services = ("nats", "seaweedfs", "clickhouse", "trino")
     with (
         tempfile.TemporaryDirectory() as folder,
         Devstack(Path(folder) / "devstack", services, ephemeral_ports=True) as stack,
     ):
         for facts, phases in _measure(Path(folder), stack, chosen):
-            tables = write({**facts, **chosen.told(), "date": date}, phases)
+            tables = write({**facts, **chosen.told(), **began}, phases)
     print(tables)
 
 

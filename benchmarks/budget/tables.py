@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.budget.load import Stretch
 from benchmarks.budget.phases import Phase
-from benchmarks.report import BEGIN, END, commit, machine
+from benchmarks.report import BEGIN, END, machine
 
 HERE = Path(__file__).parent
 
@@ -21,7 +21,6 @@ def write(facts: dict[str, Any], phases: Sequence[Phase]) -> str:
     about = {
         **facts,
         "date": when.isoformat(timespec="seconds"),
-        "commit": commit(),
         "machine": machine(),
     }
     figures = [
