@@ -218,6 +218,15 @@ def test_docker_compose_takes_the_file(tmp_path: Path) -> None:
     environment = tmp_path / "env"
     lines = [f"{name}=p1\n" for name, required in variables().items() if required]
     environment.write_text("".join(lines), encoding="utf-8")
-    command = [docker, "compose", "--env-file", environment, "--profile", "*", "config", "--quiet"]
+    command = [
+        docker,
+        "compose",
+        "--env-file",
+        str(environment),
+        "--profile",
+        "*",
+        "config",
+        "--quiet",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -12,8 +12,9 @@ ROOT = Path(__file__).parents[3]
 
 def made(path: Path) -> str:
     """What the script says."""
-    command = [sys.executable, ROOT / "scripts" / "env.py", path]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, str(ROOT / "scripts" / "env.py"), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def values(path: Path) -> dict[str, str]:
