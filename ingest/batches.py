@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,7 @@ from ingest.decode import Decoded, Refused
 from ingest.marks import Mark
 from ingest.messages import Int64Array, Messages
 from ingest.ranges import SequenceRange
+from ingest.tracing import NO_TRACE, Trace
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -34,6 +35,18 @@ class Batch:
     rows: pa.RecordBatch
     refused: list[Refused]
     messages: int
+    trace: Trace = field(default=NO_TRACE, compare=False, repr=False)
+
+    def on_record(self, since: float) -> None:
+        """Ends the trace: the range is on record as done; asked for ``since`` (CLOCK_MONOTONIC)."""
+        self.trace.step("done", since)
+        self.trace.finish(
+            self.covered,
+            self.last.epoch,
+            rows=self.rows.num_rows,
+            refused=len(self.refused),
+            holes=self.holes,
+        )
 
     @property
     def holes(self) -> int:

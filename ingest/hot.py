@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import structlog
@@ -96,9 +97,10 @@ class HotWriter:
         while True:
             if stopping.is_set():
                 self._reader.drain()
+            since = time.monotonic()
             messages = await self._reader.read(limit, IDLE_S)
             if messages is not None:
-                await self._process(messages)
+                await self._process(messages, since)
                 continue
             if self._inserter.flight_over:
                 await self._inserter.finish()
@@ -107,7 +109,7 @@ class HotWriter:
             if stopping.is_set():
                 return
 
-    async def _process(self, messages: Messages) -> None:
+    async def _process(self, messages: Messages, since: float) -> None:
         """One run of messages: decode, refuse, cut, store."""
         hot = self._lane.settings.hot
         assert self._registry is not None
@@ -116,6 +118,7 @@ class HotWriter:
             self._registry,
             max_rows=hot.batch_max_rows,
             max_bytes=hot.batch_max_bytes,
+            since=since,
         ):
             await self._inserter.store(batch)
             self._last_read = batch.last

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ingest.batches import Batch
 from ingest.errors import FencedError
 from ingest.kept import Bucket, ConflictError, decode_record
 from ingest.marks import Mark
@@ -39,6 +40,18 @@ class Pending(msgspec.Struct, frozen=True):
         """ClickHouse's insert_deduplication_token."""
         salt = f"#{self.salt}" if self.salt else ""
         return f"{lane}:{self.last_mark.epoch}:{self.range.first}-{self.range.last}{salt}"
+
+
+def pending_of(batch: Batch) -> Pending:
+    """The insert of a batch that has rows."""
+    assert batch.last_row is not None
+    return Pending(
+        first=batch.covered.first,
+        last_mark=batch.last,
+        last_row=batch.last_row,
+        version=batch.version,
+        rows=batch.rows.num_rows,
+    )
 
 
 class HotEntry(msgspec.Struct, frozen=True):

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 import msgspec
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from ingest.batches import Batch
 from ingest.errors import IngestError, OutcomeUnknownError, SinkUnavailableError, Transient
 from ingest.fault_points import FaultPoint, reach
-from ingest.hot_entry import EntryStore, HotEntry, Pending
+from ingest.hot_entry import EntryStore, HotEntry, Pending, pending_of
 from ingest.lane import Backoff, Lane
 from ingest.sinks.clickhouse import ClickHouseSink
+from ingest.tracing import NO_TRACE
 
 log = structlog.get_logger(__name__)
 
@@ -57,19 +59,18 @@ class HotInserter:
         await self.finish()
         reach(FaultPoint.HOT_BEFORE_INTENT)
         entry = self._with_landed_done(self._entries.entry)
+        since = time.monotonic()
         if batch.last_row is None:
             await self._entries.move(msgspec.structs.replace(entry, done=batch.last))
+            self._on_record(since)
             self._count(batch, time.monotonic(), time.time())
+            batch.on_record(since)
             return
-        pending = Pending(
-            first=batch.covered.first,
-            last_mark=batch.last,
-            last_row=batch.last_row,
-            version=batch.version,
-            rows=batch.rows.num_rows,
-        )
+        pending = pending_of(batch)
         deadline = time.monotonic() + self._deadline_s
-        await self._entries.move(msgspec.structs.replace(entry, pending=pending))
+        with batch.trace.timed("intent"):
+            await self._entries.move(msgspec.structs.replace(entry, pending=pending))
+        self._on_record(since)
         self._landed = None
         reach(FaultPoint.HOT_AFTER_INTENT)
         task = asyncio.create_task(self._send(batch, pending, deadline))
@@ -80,6 +81,11 @@ class HotInserter:
         flight, self._flight = self._flight, None
         if flight is None:
             return
+        with bound_contextvars(**flight.batch.trace.ids):
+            await self._land(flight)
+        reach(FaultPoint.HOT_AFTER_INSERT)
+
+    async def _land(self, flight: Flight) -> None:
         try:
             visible_at = await flight.task
         except IngestError as error:
@@ -95,7 +101,6 @@ class HotInserter:
             self._time(flight, "ok")
             self._landed = flight.batch
             self._count(flight.batch, flight.started, visible_at)
-        reach(FaultPoint.HOT_AFTER_INSERT)
 
     async def settle(self, batch: Batch, in_doubt_until: float) -> None:
         """Looks and acts until the pending batch has landed exactly once.
@@ -125,15 +130,16 @@ class HotInserter:
     async def landed(self, batch: Batch | Pending, in_doubt_until: float) -> bool:
         """Whether the range's rows are in ClickHouse; waits while they may still come."""
         reach(FaultPoint.HOT_BEFORE_SETTLE)
-        covered, last = (
-            (batch.range, batch.last_mark)
+        covered, last, trace = (
+            (batch.range, batch.last_mark, NO_TRACE)
             if isinstance(batch, Pending)
-            else (batch.covered, batch.last)
+            else (batch.covered, batch.last, batch.trace)
         )
         while True:
-            rows = await self._lane.patiently(
-                lambda: self._sink.rows_in(covered, last), "look up a range"
-            )
+            with trace.timed("settle"):
+                rows = await self._lane.patiently(
+                    lambda: self._sink.rows_in(covered, last), "look up a range"
+                )
             if rows:
                 self._lane.metrics.event("ingest_commit_found_landed").inc()
                 return True
@@ -144,7 +150,9 @@ class HotInserter:
     async def write_done(self) -> None:
         """Moves a landed range to done now instead of with the next batch."""
         if self._landed is not None:
+            since = time.monotonic()
             await self._entries.move(self._with_landed_done(self._entries.entry))
+            self._on_record(since)
             self._landed = None
             reach(FaultPoint.HOT_AFTER_DONE)
 
@@ -169,12 +177,15 @@ class HotInserter:
         done = entry.pending
         return msgspec.structs.replace(entry, done=done.last_mark, row=done.last_row, pending=None)
 
+    def _on_record(self, since: float) -> None:
+        if self._landed is not None:
+            self._landed.on_record(since)
+
     async def _send(self, batch: Batch, pending: Pending, deadline: float) -> float:
         """Sends the insert with the time that is left of its deadline.
 
-        Returns when it was acknowledged (Unix time), which is when its rows were visible.
-
-        It must have ended by then, not only have begun: a successor waits no longer. Not sent when
+        Returns when it was acknowledged (Unix time), which is when its rows were visible. It must
+        have ended by the deadline, not only have begun: a successor waits no longer. Not sent when
         the process was stopped in between.
         """
         token = pending.token(self._lane.name)
@@ -183,8 +194,9 @@ class HotInserter:
             left_s = deadline - time.monotonic()
             if left_s < LEAST_S:
                 raise SinkUnavailableError("not sent: the deadline passed before the insert began")
-            self._sink.insert(batch.rows, token, left_s)
-            return time.time()
+            with batch.trace.timed("insert"):
+                self._sink.insert(batch.rows, token, left_s)
+                return time.time()
 
         return await self._lane.blocking(insert)
 
@@ -234,4 +246,5 @@ class HotInserter:
             holes=batch.holes,
             insert_ms=round((time.monotonic() - started) * 1000, 1),
             age_ms=round(stored_age * 1000),
+            **batch.trace.ids,
         )

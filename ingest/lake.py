@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import structlog
@@ -112,9 +113,10 @@ class LakeWriter:
         while True:
             if stopping.is_set():
                 self._reader.drain()
+            since = time.monotonic()
             messages = await self._reader.read(limit, IDLE_S)
             if messages is not None:
-                await self._process(messages)
+                await self._process(messages, since)
             if self._committer.over:
                 await self._committer.finish()
             if self._due():
@@ -122,7 +124,7 @@ class LakeWriter:
             if messages is None and stopping.is_set():
                 return
 
-    async def _process(self, messages: Messages) -> None:
+    async def _process(self, messages: Messages, since: float) -> None:
         """One run of messages: decode, refuse, spool."""
         lake = self._lane.settings.lake
         assert self._registry is not None
@@ -131,6 +133,7 @@ class LakeWriter:
             self._registry,
             max_rows=lake.commit_max_rows,
             max_bytes=lake.commit_max_bytes,
+            since=since,
         ):
             await self._put(batch)
 
@@ -141,7 +144,9 @@ class LakeWriter:
         if self._spool is None:
             self._spool = self._spools.new(batch.rows.schema)
         spool = self._spool
-        await self._lane.blocking(lambda: spool.append(batch))
+        with batch.trace.timed("spool"):
+            await self._lane.blocking(lambda: spool.append(batch))
+        spool.trace.adopt(batch.trace)
         self._position = batch.covered.last + 1
         self._last_read = batch.last
         reach(FaultPoint.LAKE_AFTER_SPOOL)

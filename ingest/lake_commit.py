@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from pyiceberg.table import Table
+from structlog.contextvars import bind_contextvars
 
 from ingest.errors import FencedError, IngestError, OutcomeUnknownError, Transient
 from ingest.fault_points import FaultPoint, reach
@@ -79,6 +80,7 @@ class LakeCommitter:
         return self._task is not None and self._task.done()
 
     async def _commit(self, spooled: Spooled) -> None:
+        bind_contextvars(**spooled.trace.ids)  # for the records of this task
         attempt = Attempt(spooled)
         started = time.monotonic()
         pause = Backoff(self._lane.settings.writer.backoff_max_s)
@@ -91,7 +93,7 @@ class LakeCommitter:
                     raise
                 log.warning("commit_waiting", lane=self._lane.name, problem=str(error))
                 await self._lane.pause(pause, error)
-                await self._reload()
+                await self._reload(attempt)
                 if self._has_landed(attempt):
                     self._lane.metrics.event("ingest_commit_found_landed").inc()
                     break
@@ -107,11 +109,12 @@ class LakeCommitter:
         self._require_expected(table)
         await compare_with_base(self._lane, self._sink, table, self._base)
         uploaded = await self._upload(table, attempt)
-        staged = await self._lane.blocking(
-            lambda: self._sink.stage(
-                table, uploaded, attempt.spooled, attempt.commit_id, self._writer
+        with attempt.spooled.trace.timed("stage"):
+            staged = await self._lane.blocking(
+                lambda: self._sink.stage(
+                    table, uploaded, attempt.spooled, attempt.commit_id, self._writer
+                )
             )
-        )
         attempt.snapshot_ids.add(staged.snapshot_id)
         reach(FaultPoint.LAKE_AFTER_UPLOAD)
         # Not what keeps rows single (the catalog does), but it keeps a writer that was overtaken
@@ -119,12 +122,13 @@ class LakeCommitter:
         await self._fence.confirm()
         started = time.monotonic()
         try:
-            await self._lane.blocking(lambda: self._sink.send(table, staged))
+            with attempt.spooled.trace.timed("commit"):
+                await self._lane.blocking(lambda: self._sink.send(table, staged))
         except CommitConflictError as conflict:
             self._time("conflict", started)
             self._lane.metrics.event("ingest_commit_conflicts").inc()
             log.info("commit_conflict", lane=self._lane.name, problem=str(conflict)[:200])
-            await self._reload()
+            await self._reload(attempt)
             return self._has_landed(attempt)
         except OutcomeUnknownError:
             self._time("unknown", started)
@@ -132,7 +136,7 @@ class LakeCommitter:
             raise
         self._time("ok", started)
         self._base = staged.snapshot_id
-        await self._reload()
+        await self._reload(attempt)
         return True
 
     async def _upload(self, table: Table, attempt: Attempt) -> Uploaded:
@@ -140,16 +144,18 @@ class LakeCommitter:
         if attempt.uploaded is None or now - attempt.uploaded_at > UPLOAD_KEPT_S:
             reach(FaultPoint.LAKE_BEFORE_UPLOAD)
             attempt.uploaded_at = now
-            attempt.uploaded = await self._lane.blocking(
-                lambda: self._sink.upload(table, attempt.spooled)
-            )
+            with attempt.spooled.trace.timed("upload"):
+                attempt.uploaded = await self._lane.blocking(
+                    lambda: self._sink.upload(table, attempt.spooled)
+                )
             seconds = time.monotonic() - now
             self._lane.metrics.sink_step("iceberg", "upload", "ok", seconds)
         return attempt.uploaded
 
-    async def _reload(self) -> None:
+    async def _reload(self, attempt: Attempt) -> None:
         reach(FaultPoint.LAKE_BEFORE_SETTLE)
-        self._table = await self._lane.patiently(self._sink.load, "load the Iceberg table")
+        with attempt.spooled.trace.timed("settle"):
+            self._table = await self._lane.patiently(self._sink.load, "load the Iceberg table")
 
     def _has_landed(self, attempt: Attempt) -> bool:
         """Whether the table holds this commit, by snapshot id or by the lane's commit id."""
@@ -201,6 +207,13 @@ class LakeCommitter:
             holes=spooled.holes,
             commit_ms=round((time.monotonic() - started) * 1000),
             age_ms=round(age_s * 1000),
+        )
+        spooled.trace.finish(
+            spooled.covered,
+            spooled.last.epoch,
+            rows=spooled.rows,
+            refused=sum(spooled.refused.values()),
+            holes=spooled.holes,
         )
 
 

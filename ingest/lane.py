@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
@@ -23,6 +25,7 @@ from ingest.reader import ReaderInterruptedError
 from ingest.registry import Epoch, Loss, Registry, RegistryStore, Version
 from ingest.settings import Settings
 from ingest.stopping import DrainTimeoutError, Stopping
+from ingest.tracing import BeginTrace, Step, no_trace, range_facts
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +46,7 @@ class Lane:
         path: str,
         stopping: Stopping | None = None,
         accept_loss: bool = False,
+        begin_trace: BeginTrace = no_trace,
     ) -> None:
         self.link = link
         self.name = store.lane
@@ -55,19 +59,22 @@ class Lane:
         self.stopping = stopping or Stopping()
         link.stopping = self.stopping
         self._accept_loss = accept_loss
+        self._begin_trace = begin_trace
         self._decoders: dict[int, Decoder] = {}
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix=f"{path}-decode")
         self._blocking = ThreadPoolExecutor(2, thread_name_prefix=f"{path}-sink")
 
     async def batches(
-        self, messages: Messages, known: Registry, *, max_rows: int, max_bytes: int
+        self, messages: Messages, known: Registry, *, max_rows: int, max_bytes: int, since: float
     ) -> AsyncIterator[Batch]:
         """The messages decoded and cut; the refused ones of a batch are in the DLQ before it comes.
 
+        ``since`` (CLOCK_MONOTONIC) is when the messages were asked for, for the batches' traces.
         Decoded under the epochs and versions in force: the registry is read after the messages
         were received; see ``ingest.registry``. Raises ReaderInterruptedError when a new history was
         registered since ``known``: messages in hand may be of the one before.
         """
+        read = _step("read", since, messages)
         registry = await self.store.read()
         assert registry is not None
         if registry.record.epochs != known.record.epochs:
@@ -77,8 +84,13 @@ class Lane:
             head, rest = _split(rest, registry)
             first = int(head.sequences[0])
             epoch, version = registry.epoch_of(first), registry.version_of(first)
+            started = time.monotonic()
             decoded = await self.decode(head, epoch, version)
-            await self.dlq.publish(decoded.refused, version.number)
+            steps = [read, _step("decode", started, head)]
+            if decoded.refused:
+                started = time.monotonic()
+                await self.dlq.publish(decoded.refused, version.number)
+                steps.append(_step("refuse", started, head, refused=len(decoded.refused)))
             for batch in cut(
                 head,
                 decoded,
@@ -87,7 +99,7 @@ class Lane:
                 max_rows=max_rows,
                 max_bytes=max_bytes,
             ):
-                yield batch
+                yield replace(batch, trace=self._begin_trace(steps))
 
     async def decode(self, messages: Messages, epoch: Epoch, version: Version) -> Decoded:
         """Rows and refused messages, decoded in a worker thread."""
@@ -159,6 +171,12 @@ class Lane:
         """Ends the worker threads."""
         self._decoding.shutdown(wait=False, cancel_futures=True)
         self._blocking.shutdown(wait=False, cancel_futures=True)
+
+
+def _step(name: str, start: float, messages: Messages, **facts: int) -> Step:
+    """A step of a whole run of messages that ends now."""
+    covered = range_facts(messages.covered)
+    return Step(name, start, time.monotonic(), {**covered, "messages": len(messages), **facts})
 
 
 class Backoff:

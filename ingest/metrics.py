@@ -69,6 +69,7 @@ class Metrics:
                 ("ingest_fenced", "Times that another writer took the lane"),
                 ("ingest_lost_messages", "Messages removed by retention before they were read"),
                 ("ingest_reader_openings", "Times that the reader was opened"),
+                ("ingest_trace_spans_dropped", "Spans that the trace collector did not take"),
             )
         }
         self._gauges = {

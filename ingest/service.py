@@ -34,6 +34,7 @@ from ingest.settings import Settings
 from ingest.stopping import Stopping
 from ingest.stream import PullReader, open_inbox
 from ingest.stream_check import require_suitable
+from ingest.tracing import traces
 
 log = structlog.get_logger(__name__)
 
@@ -153,46 +154,49 @@ async def _service(
 ) -> AsyncIterator[Service]:
     contract = load_contract(settings.contract)
     metrics = Metrics(contract.stream, path)
-    problem: list[str] = ["starting"]
-    port = settings.http.hot_port if path == "hot" else settings.http.lake_port
-    probes = Probes(
-        settings.http.host,
-        port,
-        metrics.registry,
-        healthy=lambda: None,
-        ready=lambda: problem[0] if problem else None,
-    )
-    log.info("listening", path=path, address=probes.address)
     writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    link = await connect(settings.nats, f"ingest-{path}-{writer}", give_up=stopping.soon)
-    try:
-        bucket = await open_bucket(link)
-        await require_suitable(link, contract.stream)
-        lane = Lane(
-            link=link,
-            store=RegistryStore(link, bucket, contract.stream),
-            contract=contract,
-            settings=settings,
-            metrics=metrics,
-            path=path,
-            stopping=stopping,
-            accept_loss=accept_loss,
+    dropped = metrics.event("ingest_trace_spans_dropped")
+    async with traces(settings.trace, contract.stream, path, writer, dropped) as begin_trace:
+        problem: list[str] = ["starting"]
+        port = settings.http.hot_port if path == "hot" else settings.http.lake_port
+        probes = Probes(
+            settings.http.host,
+            port,
+            metrics.registry,
+            healthy=lambda: None,
+            ready=lambda: problem[0] if problem else None,
         )
-        lease = Lease(
-            await open_bucket(link, LEASE_BUCKET),
-            path,
-            contract.stream,
-            writer,
-            settings.writer.lease_ttl_s,
-        )
-        problem.clear()
+        log.info("listening", path=path, address=probes.address)
+        link = await connect(settings.nats, f"ingest-{path}-{writer}", give_up=stopping.soon)
         try:
-            yield Service(lane, bucket, lease, writer)
+            bucket = await open_bucket(link)
+            await require_suitable(link, contract.stream)
+            lane = Lane(
+                link=link,
+                store=RegistryStore(link, bucket, contract.stream),
+                contract=contract,
+                settings=settings,
+                metrics=metrics,
+                path=path,
+                stopping=stopping,
+                accept_loss=accept_loss,
+                begin_trace=begin_trace,
+            )
+            lease = Lease(
+                await open_bucket(link, LEASE_BUCKET),
+                path,
+                contract.stream,
+                writer,
+                settings.writer.lease_ttl_s,
+            )
+            problem.clear()
+            try:
+                yield Service(lane, bucket, lease, writer)
+            finally:
+                lane.close()
         finally:
-            lane.close()
-    finally:
-        await link.close()
-        probes.close()
+            await link.close()
+            probes.close()
 
 
 def _on_signals(stopping: Stopping, path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, StringConstraints
 
 from ingest.settings_sources import Section, load
 
@@ -150,6 +150,20 @@ class LogSettings(Section):
     )
 
 
+class TraceSettings(Section):
+    """Traces of batches, for a collector of OpenTelemetry."""
+
+    endpoint: Annotated[
+        str, StringConstraints(strip_whitespace=True, pattern=r"^(https?://\S+)?$")
+    ] = Field("", description="OTLP/HTTP URL of traces, with its path /v1/traces; empty: no traces")
+    timeout_s: Positive = Field(
+        5.0, description="Longest wait for the collector, also when a writer ends"
+    )
+    share: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0, description="Share of the batches that are traced"
+    )
+
+
 class Settings(Section):
     """All settings of a process."""
 
@@ -164,6 +178,7 @@ class Settings(Section):
     writer: WriterSettings = WriterSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    trace: TraceSettings = TraceSettings()
 
 
 def load_settings(folder: Path | None = None, **overrides: str) -> Settings:

@@ -23,6 +23,7 @@ UNITS = {
     "_port": "port number",
     "replicas": "copies",
     "threads": "threads",
+    ".share": "0 to 1",
 }
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from ingest.batches import Batch
 from ingest.marks import Mark
 from ingest.ranges import SequenceRange
+from ingest.tracing import NO_TRACE, Trace
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Spooled:
     refused: dict[str, int]
     oldest_stored_at_us: int
     newest_event_s: float
+    trace: Trace = NO_TRACE
 
     @property
     def holes(self) -> int:
@@ -97,6 +99,11 @@ class Spool:
         self.bytes += batch.rows.nbytes
 
     @property
+    def trace(self) -> Trace:
+        """The first batch's trace, which tells of all that are committed with it."""
+        return self._first.trace if self._first else NO_TRACE
+
+    @property
     def empty(self) -> bool:
         """Whether no range was added, not even one without rows."""
         return self._last is None
@@ -130,6 +137,7 @@ class Spool:
             refused=dict(self._refused),
             oldest_stored_at_us=self._first.last.stored_at_us,
             newest_event_s=self._newest_event_s,
+            trace=self.trace,
         )
 
     def discard(self) -> None:

@@ -76,6 +76,6 @@ install() {
 }
 # The build back end is installed first, so that it is pinned as well.
 install hatchling editables
-install --no-build-isolation --editable '.[devstack,pipelines,dev]'
+install --no-build-isolation --editable '.[devstack,pipelines,trace,dev]'
 printf '%s\n' "$WANTED" >"$INSTALLED"
 rm -f "$UNFINISHED"
