@@ -21,7 +21,7 @@ RUN set -eu; \
     /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir=/dist .; \
     python -m venv --without-pip /opt/iot; \
     /opt/build/bin/pip --python /opt/iot/bin/python install --only-binary=:all: $from \
-      "$(ls /dist/*.whl)[pipelines,image]"
+      "$(ls /dist/*.whl)[pipelines,image,trace]"
 
 FROM docker.io/library/python:3.13.9-slim-trixie
 # Folders that volumes are mounted on: a new volume takes over who owns its folder.
