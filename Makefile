@@ -14,7 +14,8 @@ LAKE_WORKERS ?= 2
 
 # Parts of docker-compose.yml; every other one needs core. docs/compose.md tells what is in them.
 PROFILES ?= core lake
-COMPOSE = docker compose $(addprefix --profile ,$(PROFILES))
+TRACES = $(if $(filter observability,$(PROFILES)),http://jaeger:4318/v1/traces)
+COMPOSE = IOT_TRACE__ENDPOINT=$(TRACES) docker compose $(addprefix --profile ,$(PROFILES))
 
 # Without byte code every short-lived process would compile all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
