@@ -18,7 +18,7 @@ from tests.platform.gate.platform import Platform
 from tests.platform.gate.promql import PromqlError, metrics
 from tests.platform.gate.rules import rule
 
-SEVERITIES = {"critical", "warning", "info"}
+SEVERITIES = ("critical", "warning", "info")
 RUNBOOK = "runbook/alerts.md"
 
 
@@ -59,7 +59,10 @@ def alerts_say_what_to_do(platform: Platform) -> Iterator[Finding]:
             notes = found.data.get("annotations") or {}
             if labels.get("severity") not in SEVERITIES:
                 yield _finding(
-                    found, "labels.severity", f"is {labels.get('severity')}", f"use {SEVERITIES}"
+                    found,
+                    "labels.severity",
+                    f"is {labels.get('severity')}",
+                    f"use one of {', '.join(SEVERITIES)}",
                 )
             if not labels.get("component"):
                 yield _finding(found, "labels.component", "is missing", "name the component")
