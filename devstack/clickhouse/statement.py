@@ -81,12 +81,17 @@ def parse(source: bytes) -> Statement:
 
 
 def _kind(words: tuple[Token, ...]) -> str:
-    first = (words[0].keyword or words[0].text).decode()
+    first = _text(words[0].keyword or words[0].text)
     if first == "WITH":
         tops = {token.keyword for token in words if token.depth == 0}
         if b"INSERT" in tops and b"INTO" in tops:
             return "INSERT"
     return _ALIASES.get(first, first)
+
+
+def _text(word: bytes) -> str:
+    """The word as text; one that is not UTF-8 is no word of ClickHouse's, which refuses it."""
+    return word.decode(errors="replace")
 
 
 def _one_statement(words: tuple[Token, ...]) -> tuple[Token, ...]:
@@ -113,7 +118,7 @@ def _trailing_format(words: tuple[Token, ...]) -> tuple[int | None, str | None]:
             continue
         ends = at + 2 == len(words) or words[at + 2].keyword == b"SETTINGS"
         if ends and words[at - 1].text not in (b".", b",", b"SELECT"):
-            return token.start, name.text.decode()
+            return token.start, _text(name.text)
     return None, None
 
 
@@ -165,7 +170,7 @@ def _with_format(
         raise ServerError(errors.SYNTAX_ERROR, "Syntax error: expected a format name after FORMAT")
     place = keyword.start if infile_at is None else infile_at
     start = name.end + _after_format(source, name.end)
-    return _with_data(source, [*seen, name], place, keyword.start, start, name.text.decode())
+    return _with_data(source, [*seen, name], place, keyword.start, start, _text(name.text))
 
 
 def _after_format(source: bytes, position: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from devstack.clickhouse.errors import ServerError
@@ -122,6 +122,9 @@ def test_data_is_taken_as_it_is(data: bytes) -> None:
 
 
 @given(st.binary(max_size=120))
+@example(b"`\x80`")
+@example(b"SELECT 1 FORMAT `\x80`")
+@example(b"INSERT INTO t FORMAT `\x80` 1")
 def test_any_bytes_are_a_statement_or_a_syntax_error(source: bytes) -> None:
     """Nothing but the one error ever comes out."""
     with suppress(ServerError):
