@@ -25,6 +25,8 @@ _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.02
 LOWEST = 19
 """Niceness that yields most."""
+BEHIND_HOT_PATH = 10
+"""Niceness of Dagster on the hot path's machine: behind it, but never without any CPU time."""
 
 
 class Child:

@@ -16,7 +16,7 @@ import click
 
 from devstack.errors import DevstackError
 from devstack.ports import PortWish, choose
-from devstack.process import Child, yield_cpu
+from devstack.process import BEHIND_HOT_PATH, Child, yield_cpu
 from devstack.service import Launch
 from devstack.supervisor import DEFAULT, Devstack
 from devstack.trino.progress import Progress
@@ -31,7 +31,6 @@ HOME = ROOT / "dagster_home"
 SERVES_WITHIN_S = 120.0
 GRACE_S = 20.0
 POLL_S = 0.1
-NICENESS = 10
 NEXT = """
 Next, in other terminals of this folder:
   .venv/bin/ingest run all                     the writers
@@ -102,7 +101,7 @@ class _Session:
             Launch([sys.executable, *arguments], environment), self._stack.log("dagster")
         )
         # Maintenance runs in its processes, beside the hot path on this machine; so does its page.
-        yield_cpu(self._dagster.pid, NICENESS)
+        yield_cpu(self._dagster.pid, BEHIND_HOT_PATH)
         deadline = time.monotonic() + SERVES_WITHIN_S
         while not _serves(address):
             self._require_alive()

@@ -13,13 +13,12 @@ from typing import Any
 
 from benchmarks.budget.archive import Archive, outside
 from benchmarks.budget.load import LANE, Recorder, Stretch
-from devstack.process import yield_cpu
+from devstack.process import BEHIND_HOT_PATH, yield_cpu
 from pipelines.compaction import Compaction, Compactor
 from pipelines.guard import Guard, open_guard
 from pipelines.trino_client import MAINTENANCE, Trino
 
 Figures = dict[str, Any]
-NICENESS = 10
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Bench:
             start_new_session=True,
         )
         # As Dagster's processes under `make dev`.
-        yield_cpu(process.pid, NICENESS)
+        yield_cpu(process.pid, BEHIND_HOT_PATH)
         told = process.communicate()[0]
         assert process.returncode == 0, f"the reconciliation ended with {process.returncode}"
         found: Figures = json.loads(told.splitlines()[-1])

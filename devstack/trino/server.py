@@ -14,6 +14,9 @@ from devstack.trino.install import GET_IT, find
 
 # It takes a worker: right after its start Trino has none yet and fails what reads a table.
 _PROBE = "SELECT count(*) FROM tpch.tiny.region"
+# What fits Trino's sort buffer (64 MB). Beyond it Trino writes files of its own naming beside the
+# table's, which the table buckets of SeaweedFS 4.48 refuse.
+_SORT_MAX_ROWS = 200_000
 
 
 class Trino:
@@ -70,11 +73,6 @@ class Trino:
     def endpoints(self, place: Place) -> dict[str, str]:
         """The address of clients and of the web interface."""
         return {"https": f"https://127.0.0.1:{place.ports['https']}"}
-
-
-# What fits Trino's sort buffer (64 MB). Beyond it Trino writes files of its own naming beside the
-# table's, which the table buckets of SeaweedFS 4.48 refuse.
-_SORT_MAX_ROWS = 200_000
 
 
 def _ca_file(place: Place) -> Path:
