@@ -12,11 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from devstack.ports import PortWish
+from devstack.program import executable
 from devstack.service import Launch, Place, write_private
 
 DATABASE = "iot"
 WRITER = "writer"
 ROLES = ("admin", "writer", "reader")
+PYTHON_VARIABLE = "DEVSTACK_CLICKHOUSE_PYTHON"
+"""Environment variable: a Python whose chdb-core is the engine, such as an older one."""
 
 _TIMEOUT_S = 3.0
 _MEMORY_MIB = 2048
@@ -34,7 +37,8 @@ class ClickHouse:
 
     def prepare(self, place: Place) -> Launch:
         """Write the users; the data survives restarts."""
-        binary = shutil.which("clickhouse")
+        python = os.environ.get(PYTHON_VARIABLE)
+        binary = None if python else shutil.which("clickhouse")
         if binary is not None:
             from devstack.clickhouse_binary import prepare
 
@@ -42,7 +46,8 @@ class ClickHouse:
         users = place.directory / "users.json"
         write_private(users, json.dumps(_users(place), indent=2))
         arguments = [
-            *(sys.executable, "-m", "devstack.clickhouse"),
+            executable(PYTHON_VARIABLE, python) if python else sys.executable,
+            *("-m", "devstack.clickhouse"),
             *("--port", str(place.ports["http"])),
             *("--path", str(place.directory / "embedded")),
             *("--users-file", str(users)),
