@@ -25,12 +25,13 @@ Figures = dict[str, Any]
 class Phase:
     """One phase: the hot path alone right before, while the work was under way, and what it did.
 
-    ``alone`` is None for the phase that is nothing but the load.
+    ``alone`` is None for the phase that is nothing but the load, ``beside`` too for work without
+    load.
     """
 
     name: str
     alone: Stretch | None
-    beside: Stretch
+    beside: Stretch | None
     work: Figures = field(default_factory=dict)
 
 
@@ -65,29 +66,11 @@ class Bench:
         return Phase(name, alone, beside, work)
 
     def reconciliation(self, name: str) -> Phase:
-        """What is new of the archive proven, in a process of its own."""
+        """What is new of the archive proven."""
         work: Figures = {}
         alone = self._watch(lambda: time.sleep(self.rest_s))
-        beside = self._watch(lambda: work.update(self.reconcile()))
+        beside = self._watch(lambda: work.update(_reconciled(self.archive, self.patience_s)))
         return Phase(name, alone, beside, work)
-
-    def reconcile(self) -> Figures:
-        """Figures of one reconciliation."""
-        command = [sys.executable, "-m", "benchmarks.budget.reconciliation"]
-        process = subprocess.Popen(
-            [*command, f"{self.patience_s:g}"],
-            cwd=self.archive.folder,
-            env={**outside(), **self.archive.env},
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        # As Dagster's processes under `make dev`.
-        yield_cpu(process.pid, BEHIND_HOT_PATH)
-        told = process.communicate()[0]
-        assert process.returncode == 0, f"the reconciliation ended with {process.returncode}"
-        found: Figures = json.loads(told.splitlines()[-1])
-        return found
 
     def _compact(self, day: datetime, guard: Guard | None) -> Figures:
         archive = self.archive
@@ -111,6 +94,29 @@ class Bench:
         mark = self.recorder.mark()
         work()
         return self.recorder.since(mark)
+
+
+def reconciliation_at_rest(name: str, archive: Archive, patience_s: float) -> Phase:
+    """What is new of the archive proven, without load."""
+    return Phase(name, None, None, _reconciled(archive, patience_s))
+
+
+def _reconciled(archive: Archive, patience_s: float) -> Figures:
+    """Figures of one reconciliation, in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.budget.reconciliation", f"{patience_s:g}"],
+        cwd=archive.folder,
+        env={**outside(), **archive.env},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    # As Dagster's processes under `make dev`.
+    yield_cpu(process.pid, BEHIND_HOT_PATH)
+    told = process.communicate()[0]
+    assert process.returncode == 0, f"the reconciliation ended with {process.returncode}"
+    found: Figures = json.loads(told.splitlines()[-1])
+    return found
 
 
 def _summary(runs: list[Compaction], partition: str) -> Figures:

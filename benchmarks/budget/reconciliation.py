@@ -17,8 +17,6 @@ from pipelines.reconcile import Extent, Reconciled, reconcile
 from pipelines.settings import gently, load_pipeline_settings
 from pipelines.trino_client import MAINTENANCE, Trino
 
-UNIT_SEQUENCES = 50_000
-
 
 def main() -> None:
     """Reconciles what is new of the lane that the environment names, resumed after each stop.
@@ -33,7 +31,7 @@ def main() -> None:
     started = time.monotonic()
     runs: list[Reconciled] = []
     stops = 0
-    extent = Extent(UNIT_SEQUENCES, give_up_after_s=patience_s)
+    extent = Extent(own.quality.unit_sequences, give_up_after_s=patience_s)
     while (not runs or runs[-1].left) and time.monotonic() - started < patience_s:
         try:
             runs.append(reconcile(settings, trino, guard, extent))
@@ -51,6 +49,7 @@ def main() -> None:
         "equal": bool(runs) and all(run.report.proven for run in runs),
         "scanned_rows": _scanned(runs, "rows"),
         "scanned_bytes": _scanned(runs, "bytes"),
+        "cpu_s": round(time.process_time(), 1),
         "trino_cpu_s": round(sum(run.trino_cpu_s for run in runs), 1),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }

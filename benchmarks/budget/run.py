@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.budget.archive import Archive, day_before, make_archive, settings_of
 from benchmarks.budget.load import fleet, hot_writer, recorder
-from benchmarks.budget.phases import Bench, Phase
+from benchmarks.budget.phases import Bench, Phase, reconciliation_at_rest
 from benchmarks.budget.tables import write
 from benchmarks.report import commit
 from devstack.process import yield_cpu
@@ -28,7 +28,8 @@ SHARE = 0.6
 READINGS = 10_000_000
 DAY_ROWS, FILE_ROWS = 2_000_000, 1_000
 WARM_ROWS = 50_000
-NEW_ROWS = 200_000
+NEW_ROWS, UNPROVEN_ROWS = 200_000, 2_000_000
+REST_PATIENCE_S = 1_200.0
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def _measure(
     days = [day_before(datetime.now(UTC), back) for back in (2, 3, 4, 5)]
     _prepare(archive, days, chosen)
     trino = Trino(archive.pipeline_settings.trino)
-    phases: list[Phase] = []
     with hot_writer(folder, env, port) as hot:
+        phases = list(_at_rest(archive, days[0]))
         maximum = _maximum(folder, env, port, stack, hot, chosen)
         rate = SHARE * maximum
         with (
@@ -92,8 +93,7 @@ def _measure(
                 archive, seen, trino, rest_s=max(seconds / 2, 30), patience_s=max(3 * seconds, 1200)
             )
             for phase in _phases(bench, stack, days, chosen):
-                _say(f"{phase.name}: {phase.beside} {phase.work}")
-                phases.append(phase)
+                phases.append(_said(phase))
                 yield {"maximum": maximum, "rate": rate, "share": SHARE}, phases
 
 
@@ -105,10 +105,20 @@ def _phases(bench: Bench, stack: Devstack, days: list[datetime], chosen: Chosen)
     yield_cpu(stack.pid("trino"))
     yield bench.compaction("compaction, yields CPU", bare, guarded=False)
     yield bench.compaction("compaction, yields CPU, guarded", watched, guarded=True)
-    yield bench.reconciliation("reconciliation")
-    bench.archive.publish(NEW_ROWS, days[0], seed=9)
-    bench.archive.drain("hot", "lake")
-    yield bench.reconciliation("the next one")
+    yield bench.reconciliation("reconciliation, guarded")
+
+
+def _at_rest(archive: Archive, day: datetime) -> Iterator[Phase]:
+    """All of the archive proven, then what was added to it; more is left to prove under load."""
+    yield _said(reconciliation_at_rest("at rest", archive, REST_PATIENCE_S))
+    _extend(archive, day, NEW_ROWS)
+    yield _said(reconciliation_at_rest("at rest, the next one", archive, REST_PATIENCE_S))
+    _extend(archive, day, UNPROVEN_ROWS)
+
+
+def _extend(archive: Archive, day: datetime, rows: int) -> None:
+    archive.publish(rows, day, seed=rows)
+    archive.drain("hot", "lake")
 
 
 def _prepare(archive: Archive, days: list[datetime], chosen: Chosen) -> None:
@@ -144,6 +154,11 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _said(phase: Phase) -> Phase:
+    _say(f"{phase.name}: {phase.beside or 'no load'} {phase.work}")
+    return phase
 
 
 def _say(text: str) -> None:

@@ -27,7 +27,7 @@ def write(facts: dict[str, Any], phases: Sequence[Phase]) -> str:
         {
             "phase": one.name,
             "alone": one.alone.as_dict() if one.alone else None,
-            "beside": one.beside.as_dict(),
+            "beside": one.beside.as_dict() if one.beside else None,
             "work": one.work,
         }
         for one in phases
@@ -57,6 +57,8 @@ def _hot(phases: Iterable[Phase]) -> str:
     """The hot path in each phase, against the same load alone right before it."""
     rows = []
     for one in phases:
+        if one.beside is None:
+            continue
         base = one.alone or one.beside
         rows.append(
             [
@@ -100,7 +102,7 @@ def _reconciliations(phases: Iterable[Phase]) -> str:
             "yes" if one.work["equal"] else "no",
             f"{one.work['working_s']:.0f} s of {one.work['seconds']:.0f} s",
             f"{one.work['units']} / {one.work['stops']}",
-            f"{one.work['trino_cpu_s']:.0f} s",
+            f"{one.work['cpu_s']:.0f} s / {one.work['trino_cpu_s']:.0f} s",
             f"{one.work['peak_rss_mb']} MB",
             ", ".join(
                 f"{side} {rows:,} rows ({one.work['scanned_bytes'].get(side, 0) / 1e6:,.0f} MB)"
@@ -110,7 +112,7 @@ def _reconciliations(phases: Iterable[Phase]) -> str:
         for one in phases
         if "scanned_rows" in one.work
     ]
-    head = ["reconciliation", "readings", "equal", "worked", "units / stops", "Trino CPU"]
+    head = ["reconciliation", "readings", "equal", "worked", "units / stops", "CPU / Trino"]
     return _table([*head, "peak RSS", "read, as the engines report it"], rows)
 
 
