@@ -72,6 +72,9 @@ class Metrics:
                 ("ingest_trace_spans_dropped", "Spans that the trace collector did not take"),
             )
         }
+        # At 0 from the start: Prometheus sees no increase from "not there" to 1.
+        for counter in self._events.values():
+            counter.labels(lane, path)
         self._gauges = {
             name: self._gauge(name, text, both)
             for name, text in (
