@@ -1,4 +1,7 @@
-"""The real platform for every integration test, started once; a fresh lane for each test."""
+"""The real platform for every integration test, started once; a fresh lane for each test.
+
+`--platform` chooses between the embedded platform and containers.
+"""
 
 from __future__ import annotations
 
@@ -10,38 +13,62 @@ from pathlib import Path
 import pytest
 
 from tests.support.lane import TestLane
+from tests.support.platforms import KINDS, Platform, StartPlatform
+from tests.support.platforms import start_platform as starter
 from tests.support.skips import allowed_skips
 
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds --platform."""
+    parser.addoption(
+        "--platform",
+        choices=KINDS,
+        default=KINDS[0],
+        help="what the servers of integration tests are: the embedded platform, or containers",
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Removes containers of a run that was killed, this one's workers among them."""
+    if config.getoption("platform", default=KINDS[0]) == "containers":
+        from tests.support.containers import sweep
+
+        sweep()
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """The embedded platform on free ports, shared by the whole run."""
-    from devstack.supervisor import Devstack
+def start_platform(pytestconfig: pytest.Config) -> StartPlatform:
+    """What starts a platform of the chosen kind; all tests get theirs from it."""
+    return starter(pytestconfig.getoption("platform"))
 
-    with Devstack(tmp_path_factory.mktemp("devstack"), ephemeral_ports=True) as running:
+
+@pytest.fixture(scope="session")
+def stack(
+    start_platform: StartPlatform, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    """The platform on free ports, shared by the whole run."""
+    with start_platform(tmp_path_factory.mktemp("platform")) as running:
         yield running
 
 
 @pytest.fixture
-def own_stack(tmp_path: Path) -> Iterator[object]:
+def own_stack(start_platform: StartPlatform, tmp_path: Path) -> Iterator[Platform]:
     """A platform of the test's own, for tests that kill its servers."""
-    from devstack.supervisor import Devstack
-
-    with Devstack(tmp_path / "devstack", ephemeral_ports=True) as running:
+    with start_platform(tmp_path / "platform") as running:
         yield running
 
 
 @pytest.fixture
-def lane(stack: object, tmp_path: Path) -> Iterator[TestLane]:
+def lane(stack: Platform, tmp_path: Path) -> Iterator[TestLane]:
     """A lane with stream and tables of its own on the shared platform."""
     with TestLane(stack, tmp_path, secrets.token_hex(4)) as fresh:
         yield fresh
 
 
 @pytest.fixture
-def own_lane(own_stack: object, tmp_path: Path) -> Iterator[TestLane]:
+def own_lane(own_stack: Platform, tmp_path: Path) -> Iterator[TestLane]:
     """A lane on a platform of the test's own."""
     with TestLane(own_stack, tmp_path, secrets.token_hex(4)) as fresh:
         yield fresh

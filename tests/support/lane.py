@@ -26,6 +26,7 @@ from ingest.settings import Settings, load_settings
 from ingest.settings_sources import env_name, setting_names
 from ingest.sinks.iceberg import IcebergSink
 from ingest.stream_info import StreamState, stream_state
+from tests.support.platforms import Platform
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +90,7 @@ class TestLane:
 
     __test__ = False
 
-    stack: Any
+    stack: Platform
     folder: Path
     tag: str
     source: Path = PACKAGED
@@ -139,6 +140,7 @@ class TestLane:
             **self.stack.env,
             **FAST,
             "IOT_CONTRACT": str(self.contract_file),
+            "IOT_S3__BUCKET": f"raw-{self.tag}",
             "IOT_LAKE__SPOOL_DIR": str(self.folder / "spool"),
             **self.overrides,
         }

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from devstack.supervisor import Devstack
 from ingest.errors import DataLostError
 from ingest.messages import Messages
 from ingest.metrics import Metrics
@@ -23,6 +22,7 @@ from ingest.ranges import SequenceRange
 from ingest.reader import ReaderInterruptedError, ReadLimit
 from ingest.settings import Settings, load_settings
 from ingest.stream import PullReader, open_inbox
+from tests.support.platforms import Platform, StartPlatform
 
 LIMIT = ReadLimit(10_000, 64 << 20, 0.05)
 
@@ -31,7 +31,7 @@ LIMIT = ReadLimit(10_000, 64 << 20, 0.05)
 class Bench:
     """A stream with a reader on it."""
 
-    stack: Devstack
+    stack: Platform
     link: NatsLink
     settings: Settings
     lane: str
@@ -68,16 +68,17 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def nats_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
+def nats_stack(
+    start_platform: StartPlatform, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """NATS alone."""
-    folder = tmp_path_factory.mktemp("nats")
-    with Devstack(folder, services=("nats",), ephemeral_ports=True) as stack:
+    with start_platform(tmp_path_factory.mktemp("nats"), services=("nats",)) as stack:
         yield stack
 
 
 @pytest.fixture(params=["wire", "client"])
 async def bench(
-    request: pytest.FixtureRequest, nats_stack: Devstack, tmp_path: Path
+    request: pytest.FixtureRequest, nats_stack: Platform, tmp_path: Path
 ) -> AsyncIterator[Bench]:
     """A fresh stream, read by each of the readers."""
     dotted = {k.removeprefix("IOT_").lower(): v for k, v in nats_stack.env.items()}
@@ -87,7 +88,7 @@ async def bench(
 
 
 @asynccontextmanager
-async def _stream(stack: Devstack, settings: Settings) -> AsyncIterator[Bench]:
+async def _stream(stack: Platform, settings: Settings) -> AsyncIterator[Bench]:
     link = await connect(settings.nats, "conformance")
     try:
         lane = f"lane{secrets.token_hex(4)}"

@@ -1,0 +1,172 @@
+"""NATS, ClickHouse, S3 and the catalog in containers, by testcontainers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from typing import Any, Self
+
+import clickhouse_connect
+import docker
+import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
+from docker.errors import DockerException
+from testcontainers.core.config import ConnectionMode, testcontainers_config
+from testcontainers.core.network import Network
+
+from devstack import ports
+from tests.images.names import images
+from tests.support import servers
+from tests.support.servers import Server
+from tests.support.waiting import until
+
+OWNER = "iot-lakehouse.tests.pid"
+"""Label of every container and network of ours: the process that removes it."""
+
+_PARTS = {"nats": ("nats",), "clickhouse": ("clickhouse",), "seaweedfs": ("s3", "catalog")}
+_HEALTHY_WITHIN_S = 60.0
+
+
+class Containers:
+    """A platform in containers; see `tests.support.platforms.Platform`."""
+
+    def __init__(self, services: tuple[str, ...]) -> None:
+        configure()
+        self._wanted = [part for service in services for part in _PARTS[service]]
+        self._password = secrets.token_hex(16)
+        self._servers: dict[str, Server] = {}
+        self._ends = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as on_failure:
+            on_failure.callback(self._ends.close)
+            network = self._network() if "s3" in self._wanted else None
+            self._servers = {part: self._server(part, network) for part in self._wanted}
+            with ThreadPoolExecutor(len(self._servers)) as pool:
+                list(pool.map(self._start, self._servers.values()))
+            if "s3" in self._servers:
+                self._servers["s3"].container.get_client().make_bucket(servers.LAKE)
+            on_failure.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The IOT_* settings of the running servers."""
+        settings: dict[str, str] = {}
+        for server in self._servers.values():
+            settings |= server.environment
+        return settings
+
+    def clickhouse_url(self, role: str) -> str:
+        """The image's user, who may do everything, or a reader made for it."""
+        url = self.env["IOT_CLICKHOUSE__URL"]
+        if role != "reader":
+            return url
+        statement = f"CREATE USER IF NOT EXISTS reader IDENTIFIED BY '{self._password}'"
+        with clickhouse_connect.get_client(dsn=url) as client:
+            try:
+                client.command(statement)
+            except DatabaseError as error:
+                pytest.skip(f"this ClickHouse has no users of its own: {error.code}")
+            client.command("GRANT SELECT ON *.* TO reader")
+        return url.replace(f"//{servers.USER}:", "//reader:", 1)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to the server in each container of `name`; the containers stay."""
+        for server in self._of(name):
+            container = server.container.get_wrapped_container()
+            container.kill()
+            container.wait()
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """A signal to the server in each container of `name`."""
+        for server in self._of(name):
+            server.container.get_wrapped_container().kill(signal=number)
+
+    def start_service(self, name: str) -> None:
+        """Start killed containers; ports are fixed and data lies inside them."""
+        for server in self._of(name):
+            server.container.get_wrapped_container().start()
+        for server in self._of(name):
+            until(server.healthy, f"{server.container.image} to serve", _HEALTHY_WITHIN_S)
+
+    def is_running(self, name: str) -> bool:
+        """Whether all containers of `name` run."""
+        found = [server.container.get_wrapped_container() for server in self._of(name)]
+        for container in found:
+            container.reload()
+        return all(container.status == "running" for container in found)
+
+    def _of(self, name: str) -> list[Server]:
+        return [self._servers[part] for part in _PARTS[name]]
+
+    def _network(self) -> Network:
+        return self._ends.enter_context(Network(docker_network_kw={"labels": _owned()}))
+
+    def _server(self, part: str, network: Network | None) -> Server:
+        (port,) = ports.choose(
+            {part: ports.PortWish(0)},
+            remembered={},
+            taken={server.host_port for server in self._servers.values()},
+            ephemeral=True,
+        ).values()
+        options: dict[str, Any] = {"labels": _owned()}
+        if part in ("s3", "catalog"):
+            options["network"] = network
+        make = getattr(servers, part)
+        server: Server = make(images()[part], port, self._password, options)
+        # Published on the loopback alone, at a port that a restart does not change.
+        server.container.ports = {f"{server.port}/tcp": ("127.0.0.1", port)}  # type: ignore[dict-item]
+        return server
+
+    def _start(self, server: Server) -> None:
+        self._ends.enter_context(server.container)
+        until(server.healthy, f"{server.container.image} to serve", _HEALTHY_WITHIN_S)
+
+
+def configure() -> None:
+    """Ports of the loopback; Ryuk, which removes what a killed run leaves, where its image is."""
+    if testcontainers_config.connection_mode_override is None:
+        testcontainers_config.connection_mode_override = ConnectionMode.docker_host
+    testcontainers_config.sleep_time = 0.1
+    testcontainers_config.max_tries = int(_HEALTHY_WITHIN_S / testcontainers_config.sleep_time)
+    if "TESTCONTAINERS_RYUK_DISABLED" not in os.environ:
+        testcontainers_config._ryuk_disabled = not _is_here(testcontainers_config.ryuk_image)
+
+
+def sweep() -> None:
+    """Removes containers and networks whose process has ended without doing so."""
+    try:
+        client = docker.from_env()
+    except DockerException:
+        return
+    with closing(client):
+        for container in client.containers.list(all=True, filters={"label": OWNER}):
+            if not _lives(container.labels[OWNER]):
+                container.remove(force=True, v=True)
+        for network in client.networks.list(filters={"label": OWNER}):
+            if not _lives(network.attrs["Labels"][OWNER]):
+                network.remove()
+
+
+def _owned() -> dict[str, str]:
+    return {OWNER: str(os.getpid())}
+
+
+def _lives(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _is_here(image: str) -> bool:
+    with closing(docker.from_env()) as client:
+        return bool(client.images.list(name=image))
