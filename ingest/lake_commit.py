@@ -54,6 +54,7 @@ class LakeCommitter:
         self._writer = writer
         self._table: Table | None = None
         self._base: int | None = None
+        self._version: int | None = None
         self._task: asyncio.Task[None] | None = None
         self.watermark: Mark | None = None
 
@@ -86,6 +87,7 @@ class LakeCommitter:
         pause = Backoff(self._lane.settings.writer.backoff_max_s)
         while True:
             try:
+                await self._load_for(spooled.version)
                 if await self._try(attempt):
                     break
             except IngestError as error:
@@ -101,6 +103,16 @@ class LakeCommitter:
         reach(FaultPoint.LAKE_AFTER_COMMIT)
         self._count(attempt, started)
         spooled.discard()
+
+    async def _load_for(self, version: int) -> None:
+        """Loads the table anew for the first rows of a contract version.
+
+        A version is in force only after the table has its columns, but a table loaded before that
+        lacks them, and a change of columns is no conflict to the catalog.
+        """
+        if version != self._version:
+            self._table = await self._lane.patiently(self._sink.load, "load the Iceberg table")
+            self._version = version
 
     async def _try(self, attempt: Attempt) -> bool:
         """One upload (if needed), stage and send. True when the commit landed."""

@@ -217,7 +217,11 @@ def _as_stored(rows: pa.Table, table: Table) -> pa.Table:
     """The rows with the columns and number widths of the table.
 
     Rows of an older contract version lack its newer columns (null) and may have narrower numbers.
+    Raises ValueError for a column that the table has not: its values would be lost without a word.
     """
+    lost = set(rows.schema.names) - {field.name for field in table.schema().fields}
+    if lost:
+        raise ValueError(f"the table has no column {', '.join(sorted(lost))}")
     columns: list[pa.ChunkedArray | pa.Array] = []
     fields: list[pa.Field] = []
     for field in table.schema().as_arrow():

@@ -195,6 +195,25 @@ def test_applied_while_messages_flow_both_sinks_decode_each_message_alike(made: 
     assert [writer.drain() for writer in writers] == [0, 0]
 
 
+def test_applied_while_nothing_flows_the_next_message_has_the_column_in_both_sinks(
+    made: TestLane,
+) -> None:
+    """The lake's first commit of a version does not rely on the table as it was before."""
+    writers = [made.start("hot"), made.start("lake")]
+    made.publish([reading(0, counter=0)])
+    made.wait_hot(1)
+    made.wait_lake(1)
+    _mend(made)
+    _apply(made)
+
+    made.publish([reading(1, counter=1, note="first")])
+    made.wait_hot(2)
+    made.wait_lake(2)
+
+    assert _hot_rows(made) == _lake_rows(made) == [(1, 0, None), (2, 1, "first")]
+    assert [writer.drain() for writer in writers] == [0, 0]
+
+
 Row = tuple[int, int | None, str | None]
 
 
