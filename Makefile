@@ -17,6 +17,9 @@ PROFILES ?= core lake
 TRACES = $(if $(filter observability,$(PROFILES)),http://jaeger:4318/v1/traces)
 COMPOSE = IOT_TRACE__ENDPOINT=$(TRACES) docker compose $(addprefix --profile ,$(PROFILES))
 
+# Tests whose servers may be containers; the others start or are the embedded platform.
+IN_CONTAINERS = tests/containers $(addprefix tests/integration/,operate pipelines proof reading writers)
+
 # Without byte code every short-lived process would compile all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -34,13 +37,19 @@ demo: setup ## The whole pipeline on this machine with 500,000 readings, and the
 
 .PHONY: test
 test: setup ## Every test, on real servers, without containers; ARGS="tests/unit" for some
-	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/lake --ignore=tests/platform $(ARGS)
+	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/lake --ignore=tests/platform --ignore=tests/containers $(ARGS)
 
 .PHONY: test-lake
 test-lake: setup ## The tests that need Trino (fetched once, 0.8 GB) and Chromium
 	$(BIN)/devstack trino fetch
 	@scripts/browser.sh >/dev/null
 	@exec $(BIN)/pytest -n $(LAKE_WORKERS) --dist worksteal -o faulthandler_timeout=300 tests/lake $(ARGS)
+
+.PHONY: test-containers
+test-containers: setup ## The integration tests on the servers in containers; needs Docker, or Debian and root
+	@scripts/docker_daemon.sh start
+	@tests/images/build.sh
+	@exec $(BIN)/pytest --platform=containers -n $(WORKERS) --dist worksteal $(IN_CONTAINERS) $(ARGS)
 
 .PHONY: platform-check
 platform-check: setup ## Whether platform/ is sound: no cluster needed

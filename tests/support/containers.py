@@ -47,8 +47,8 @@ class Containers:
             self._servers = {part: self._server(part, network) for part in self._wanted}
             with ThreadPoolExecutor(len(self._servers)) as pool:
                 list(pool.map(self._start, self._servers.values()))
-            if "s3" in self._servers:
-                self._servers["s3"].container.get_client().make_bucket(servers.LAKE)
+            if isinstance(store := self._servers.get("s3"), servers.S3):
+                store.make_bucket(servers.LAKE)
             on_failure.pop_all()
         return self
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from devstack.supervisor import Devstack
 from ingest.kept import open_bucket
 from ingest.nats_link import NatsLink
 from ingest.registry import Registry, RegistryStore
@@ -120,5 +121,5 @@ def wait_values(lane: TestLane, expected: Counter[float], *paths: str) -> None:
 
 
 def _files(lane: TestLane) -> Path:
-    found: Path = lane.stack.directory / "nats" / "jetstream" / "$G" / "streams" / lane.stream
-    return found
+    assert isinstance(lane.stack, Devstack), "the files of a container are not at hand"
+    return lane.stack.directory / "nats" / "jetstream" / "$G" / "streams" / lane.stream

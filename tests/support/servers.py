@@ -83,6 +83,11 @@ class S3(Server):
         """Whether it says so."""
         return self.answers("/minio/health/live") is not None
 
+    def make_bucket(self, name: str) -> None:
+        """Makes a bucket."""
+        assert isinstance(self.container, MinioContainer)
+        self.container.get_client().make_bucket(name)
+
 
 class Catalog(Server):
     """Iceberg's REST catalog."""
