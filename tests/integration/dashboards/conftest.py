@@ -30,7 +30,7 @@ def pipeline(
     folder = tmp_path_factory.mktemp("dashboards")
     with (
         Devstack(folder / "devstack", ephemeral_ports=True) as stack,
-        StandardLane(stack, folder / "lane", "") as lane,
+        StandardLane(stack, folder / "lane", "dashboards") as lane,
     ):
         lane.init()
         lane.publish([*readings(COUNT, datetime.now(UTC)), b"not json"])

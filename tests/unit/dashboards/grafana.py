@@ -72,13 +72,13 @@ def put_in(
     variables: Mapping[str, Value],
     window: Window,
     *,
-    macros: frozenset[str] = frozenset(),
+    left: frozenset[str] = frozenset(),
     plain: str | None = None,
 ) -> str:
     """The text with every variable replaced.
 
     ``plain`` is the format of a variable that names none; without it such a one is refused, for a
-    value put bare into SQL is no string. Names in ``macros`` are left.
+    value put bare into SQL is no string. Names in ``left`` are for others and stay.
     """
     builtin = window.builtin
 
@@ -94,7 +94,7 @@ def put_in(
             return FORMATS[kind]([value] if isinstance(value, str) else value)
         if name in builtin:
             return builtin[name]
-        if name.removeprefix("__") in macros and name.startswith("__"):
+        if name in left:
             return found[0]
         raise UnknownNameError(f"{found[0]} is neither a variable nor a macro")
 

@@ -15,6 +15,8 @@ from tests.unit.dashboards.grafana import Value, Window, put_in
 Arguments = Sequence[str]
 Macro = Callable[[Window, Arguments], str]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+METADATA = frozenset({"files", "snapshots", "partitions", "properties"})
+"""Tables that Iceberg keeps beside a table (``"readings$files"``): no variable has such a name."""
 
 
 class MacroError(ValueError):
@@ -114,4 +116,5 @@ def sql(
     text: str, macros: Mapping[str, Macro], variables: Mapping[str, Value], window: Window
 ) -> str:
     """The statement that reaches the server."""
-    return expand(put_in(text, variables, window, macros=frozenset(macros)), macros, window)
+    left = METADATA | {f"__{name}" for name in macros}
+    return expand(put_in(text, variables, window, left=left), macros, window)

@@ -31,7 +31,7 @@ HOUR = Window(
 def test_variables(written: str, expected: str) -> None:
     """Each format quotes and joins in its own way; macros are left."""
     variables = {"m": ["a", "it's"], "one": "a.b"}
-    assert put_in(written, variables, HOUR, macros=frozenset({"timeFilter"})) == expected
+    assert put_in(written, variables, HOUR, left=frozenset({"__timeFilter"})) == expected
 
 
 def test_a_plain_variable_is_a_pattern_for_prometheus() -> None:
@@ -72,12 +72,13 @@ def test_macros_of_clickhouse(macro: str, expected: str) -> None:
         ),
         ("$__dateFilter(a.day)", "a.day BETWEEN date '2026-01-01' AND date '2026-01-01'"),
         ("$__timeGroup(ts, '1d')", "FROM_UNIXTIME(FLOOR(TO_UNIXTIME(ts)/86400)*86400)"),
+        ('FROM "readings$files"', 'FROM "readings$files"'),
         ("$__timeTo() - 1", "TIMESTAMP '2026-01-01 13:00:00' - 1"),
     ],
 )
 def test_macros_of_trino(macro: str, expected: str) -> None:
     """As pkg/trino/macros.go of the plugin says."""
-    assert expand(macro, TRINO, HOUR) == expected
+    assert sql(macro, TRINO, {}, HOUR) == expected
 
 
 @pytest.mark.parametrize(
