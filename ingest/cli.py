@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +23,7 @@ COMMANDS = {
     "schema": "Show a contract's tables, what would change, and apply it.",
     "repair": "Compare a restored sink with the stream and insert exactly what is missing.",
     "doctor": "Check every connection, version, permission and setting.",
+    "lanes": "Print the subject mapping that several lanes need in the NATS server.",
     "settings": "Show the settings in force and where each came from.",
 }
 
@@ -59,7 +62,17 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: errors go to stderr in one sentence."""
+    _end_on_sigterm()
     exit_with(lambda: cli.main(standalone_mode=False))
+
+
+def _end_on_sigterm() -> None:
+    """The first process of a container never gets a signal that it does not handle.
+
+    Until a writer drains on it, and in all other commands, it then ends as it does elsewhere.
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def exit_with(command: Callable[[], Any]) -> None:

@@ -69,12 +69,16 @@ class ReplayUnprovenError(IngestError):
 
 
 class Replayer:
-    """Changes entries of one lane; ``room`` is asked when the dead-letter stream is full."""
+    """Changes entries of one lane; ``room`` is asked when the dead-letter stream is full.
 
-    def __init__(self, link: NatsLink, lane: str, room: Room) -> None:
+    ``inlet`` is what a subject gets in front so that its message goes to this of several lanes.
+    """
+
+    def __init__(self, link: NatsLink, lane: str, room: Room, inlet: str = "") -> None:
         self._link = link
         self._lane = lane
         self._room = room
+        self._inlet = inlet
 
     async def replay(self, entry: Entry) -> Entry:
         """The entry as replayed: its message is in the lane exactly once more.
@@ -164,7 +168,7 @@ class Replayer:
             "Nats-Expected-Stream": self._lane,
             EXPECTED_LAST_SUBJECT_SEQUENCE: str(expected),
         }
-        answer = await self._request(entry.subject, entry.payload, headers)
+        answer = await self._request(self._inlet + entry.subject, entry.payload, headers)
         error = answer.get("error")
         if error is None:
             return int(answer["seq"])

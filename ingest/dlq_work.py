@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from ingest.contract import Contract, load_contract
+from ingest.contract import Contract
 from ingest.dlq_read import (
     Entry,
     EntryState,
@@ -22,6 +22,7 @@ from ingest.dlq_room import Room
 from ingest.dlq_trial import Trial
 from ingest.errors import IngestError
 from ingest.kept import open_bucket
+from ingest.lanes import inlet, lane_contract
 from ingest.nats_link import NatsLink, connect
 from ingest.registry import RegistryStore
 from ingest.settings import Settings
@@ -82,7 +83,7 @@ async def replay_entries(
     """Publishes the chosen entries again, those that would be stored or all of them."""
     async with _lane(settings) as (link, lane), Room(link) as room:
         trial = Trial(await _contract_in_force(link, settings), lane)
-        replayer = Replayer(link, lane, room)
+        replayer = Replayer(link, lane, room, inlet(settings, lane_contract(settings)))
 
         async def act(entry: Entry) -> Outcome:
             problem = trial.problem(entry)
@@ -145,7 +146,7 @@ async def _each(
 
 async def _contract_in_force(link: NatsLink, settings: Settings) -> Contract:
     """The newest contract version of the lane, the file's before there is any."""
-    contract = load_contract(settings.contract)
+    contract = lane_contract(settings)
     registry = await RegistryStore(link, await open_bucket(link), contract.stream).read()
     if registry is None:
         return contract
@@ -154,7 +155,7 @@ async def _contract_in_force(link: NatsLink, settings: Settings) -> Contract:
 
 @contextlib.asynccontextmanager
 async def _lane(settings: Settings) -> AsyncIterator[tuple[NatsLink, str]]:
-    lane = load_contract(settings.contract).stream
+    lane = lane_contract(settings).stream
     link = await connect(settings.nats, "ingest-dlq", patient=False)
     try:
         yield link, lane

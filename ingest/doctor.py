@@ -7,12 +7,13 @@ settings and the contract, block, and return findings.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 
 from ingest import doctor_clickhouse, doctor_host, doctor_lake, doctor_nats
-from ingest.contract import Contract, load_contract
+from ingest.contract import Contract
 from ingest.doctor_finding import Finding
+from ingest.lanes import lane_contract
 from ingest.settings import Settings
 
 Part = Callable[[Settings, Contract], list[Finding]]
@@ -23,7 +24,7 @@ async def examine(settings: Settings) -> list[Finding]:
 
     Raises ContractError when the contract cannot be read.
     """
-    contract = load_contract(settings.contract)
+    contract = lane_contract(settings)
     parts = await asyncio.gather(
         doctor_nats.examine(settings, contract),
         asyncio.to_thread(doctor_clickhouse.examine, settings, contract),
@@ -33,6 +34,14 @@ async def examine(settings: Settings) -> list[Finding]:
         *(asyncio.to_thread(part, settings, contract) for part in _added_parts()),
     )
     return [finding for part in parts for finding in part]
+
+
+async def examine_lanes(lanes: Sequence[Settings]) -> list[Finding]:
+    """Findings of each lane; what is the same for all of them is told once. Raises as above."""
+    found: dict[Finding, None] = {}
+    for one in lanes:
+        found.update(dict.fromkeys(await examine(one)))
+    return list(found)
 
 
 def _added_parts() -> list[Part]:

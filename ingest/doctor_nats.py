@@ -13,6 +13,8 @@ from ingest.dlq import STREAM as DEAD_LETTERS
 from ingest.doctor_finding import Finding, Findings
 from ingest.errors import IngestError
 from ingest.kept import BUCKET, LEASE_BUCKET, open_bucket
+from ingest.lane_mapping import lanes_beyond, wrong_mappings
+from ingest.lanes import mappings
 from ingest.ledger import STREAM as LEDGER
 from ingest.nats_link import NatsLink, connect
 from ingest.provision_streams import differences, setting_of, wanted_streams
@@ -43,6 +45,7 @@ async def examine(settings: Settings, contract: Contract) -> list[Finding]:
         findings.ok("connection", f"server {link.client.connected_server_version}")
         if await _examine_server(link, findings):
             await _examine_streams(link, settings, contract, findings)
+            await _examine_lanes(link, settings, contract, findings)
             await _examine_records(link, settings, contract, findings)
             await _examine_permissions(link, contract, findings)
     except (IngestError, APIError) as error:
@@ -82,7 +85,7 @@ async def _examine_streams(
             continue
         found = [(problem, f"`nats stream edit {name}`") for problem in problems(info["config"])]
         if name == contract.stream:
-            found += _lane_problems(info, contract, link.client.max_payload)
+            found += _lane_problems(info, wanted, link.client.max_payload)
             _compare_clocks(info, findings)
         if name in (DEAD_LETTERS, LEDGER):
             found += _keeper_problems(info, wanted)
@@ -99,9 +102,9 @@ async def _examine_streams(
             findings.ok(check, f"{info['state']['messages']} messages")
 
 
-def _lane_problems(info: Info, contract: Contract, max_payload: int) -> list[tuple[str, str]]:
+def _lane_problems(info: Info, wanted: Info, max_payload: int) -> list[tuple[str, str]]:
     config, found = info["config"], []
-    missing = set(contract.subjects) - set(config.get("subjects") or [])
+    missing = set(wanted["subjects"]) - set(config.get("subjects") or [])
     if missing and not (config.get("mirror") or config.get("sources")):
         found.append(
             (f"does not take {', '.join(sorted(missing))}", f"`nats stream edit {config['name']}`")
@@ -148,6 +151,30 @@ def _compare_clocks(info: Info, findings: Findings) -> None:
         "set both by NTP: readings too far ahead of the server's time are refused",
         fine=apart < CLOCKS_APART_S,
     )
+
+
+async def _examine_lanes(
+    link: NatsLink, settings: Settings, contract: Contract, findings: Findings
+) -> None:
+    """Whether the messages reach the lanes that are written, and no other."""
+    needed = mappings(settings, contract)
+    wrong = await wrong_mappings(link, needed)
+    for problem in wrong:
+        findings.note(
+            "subject mapping", problem, "`ingest init` prints the block for the server's file"
+        )
+    if needed and not wrong:
+        findings.ok("subject mapping", f"spreads {needed[0].stream} over {needed[0].lanes} lanes")
+    if settings.lanes.only:
+        return
+    count = settings.lanes.count
+    for stream in await lanes_beyond(link, contract.stream, count):
+        findings.note(
+            f"stream {stream}",
+            f"a lane of {contract.stream} that lanes.count ({count}) leaves out",
+            "its messages are not stored: raise lanes.count, or take it off the mapping and drain"
+            " it first, then delete it",
+        )
 
 
 async def _examine_records(

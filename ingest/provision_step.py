@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Outcome = Literal["made", "there", "changed", "differs"]
+Outcome = Literal["made", "there", "changed", "differs", "missing"]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from ingest.contract import Contract
 from ingest.errors import StreamConfigError
+from ingest.lanes import is_inlet
 from ingest.ledger import ledger_stream_config
 from ingest.nats_link import NatsLink
 from ingest.provision_step import Step
@@ -20,7 +21,8 @@ from ingest.stream_check import problems
 from ingest.stream_configs import dead_letter_config, lane_config
 
 SIZES = ("max_bytes", "max_age", "duplicate_window")
-COMPARED = (*SIZES, "subjects", "discard", "num_replicas", "max_msg_size", "allow_rollup_hdrs")
+ADDED = ("subjects", "subject_transform")
+COMPARED = (*SIZES, *ADDED, "discard", "num_replicas", "max_msg_size", "allow_rollup_hdrs")
 SETTING_OF = {
     "max_bytes": "stream.max_bytes",
     "max_age": "stream.max_age_h",
@@ -84,12 +86,16 @@ async def _make_one(link: NatsLink, wanted: dict[str, Any], *, update: bool) -> 
         )
     differing = differences(wanted, found)
     growing = {option: new for option, (old, new) in differing.items() if _grows(option, old, new)}
-    if update and growing:
-        await link.api(f"STREAM.UPDATE.{name}", {**found, **growing})
-        changed = tuple(f"{option} {_told(differing[option])}" for option in growing)
-        rest = _differing(name, differing, set(growing), growing={})
-        return Step("stream", name, "changed", (*changed, *rest))
-    told = _differing(name, differing, set(), growing=growing)
+    changes = {
+        option: new
+        for option, (old, new) in differing.items()
+        if _becomes_lane(option, old, new) or (update and option in growing)
+    }
+    told = _differing(name, differing, set(changes), growing=growing)
+    if changes:
+        await link.api(f"STREAM.UPDATE.{name}", {**found, **changes})
+        changed = tuple(f"{option} {_told(differing[option])}" for option in changes)
+        return Step("stream", name, "changed", (*changed, *told))
     return Step("stream", name, "differs" if told else "there", told)
 
 
@@ -137,9 +143,17 @@ def _grows(option: str, old: Any, new: Any) -> bool:
     return option == "duplicate_window" or limits[1] > limits[0]
 
 
+def _becomes_lane(option: str, old: Any, new: Any) -> bool:
+    """Whether the stream becomes one of several lanes: it takes what is mapped to it besides."""
+    if option == "subjects":
+        return set(old or ()) < set(new) and all(map(is_inlet, set(new) - set(old or ())))
+    return option == "subject_transform" and not old
+
+
 def _same(option: str, wanted: Any, found: Any) -> bool:
     if option == "subjects":
-        return sorted(wanted) == sorted(found or [])
+        # A stream that was one of several lanes takes their subjects for as long as it exists.
+        return set(wanted) == {one for one in found or [] if one in wanted or not is_inlet(one)}
     if option == "max_msg_size" and found in (None, -1):
         return False
     return bool(wanted == (found if found is not None else type(wanted)()))

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ingest import history
-from ingest.contract import load_contract
 from ingest.errors import IngestError, StreamConfigError
 from ingest.kept import LEASE_BUCKET, Bucket, open_bucket
 from ingest.lane import Lane
+from ingest.lanes import lane_contract
 from ingest.lease import Lease
 from ingest.marks import Mark
 from ingest.metrics import Metrics
@@ -199,7 +199,7 @@ async def repair(settings: Settings, path: PathName, *, dry_run: bool) -> Repair
 
 @contextlib.asynccontextmanager
 async def _opened(settings: Settings, path: PathName, *, dry_run: bool) -> AsyncIterator[Repair]:
-    contract = load_contract(settings.contract)
+    contract = lane_contract(settings)
     writer = f"repair-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     link = await connect(settings.nats, f"ingest-{writer}", patient=False)
     try:

@@ -13,10 +13,11 @@ import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from ingest import catalog, clickhouse_client, schema_iceberg
-from ingest.contract import Contract, load_contract
+from ingest.contract import Contract
 from ingest.errors import SchemaMismatchError
 from ingest.evolution import Change, changes
 from ingest.kept import open_bucket
+from ingest.lanes import lane_contract
 from ingest.nats_link import NatsLink, connect
 from ingest.provision_tables import live_clickhouse_columns
 from ingest.registry import Registry, RegistryStore
@@ -54,7 +55,7 @@ async def plan(settings: Settings) -> Plan:
     Raises ContractError for a change that is refused, SchemaMismatchError for a table that was
     changed by other hands or is missing, and when a service does not answer.
     """
-    contract = load_contract(settings.contract)
+    contract = lane_contract(settings)
     link = await connect(settings.nats, "ingest-schema", patient=False)
     try:
         registry = await _registry(link, contract)
@@ -68,7 +69,7 @@ async def apply(settings: Settings) -> tuple[Plan, Registry]:
 
     Returns what was done and the registry after it. Raises as `plan`; may be repeated.
     """
-    contract = load_contract(settings.contract)
+    contract = lane_contract(settings)
     link = await connect(settings.nats, "ingest-schema", patient=False)
     try:
         todo = await _plan(settings, contract, await _registry(link, contract))

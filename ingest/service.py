@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from ingest.hot import HotWriter
     from ingest.lake import LakeWriter
 
-from ingest.contract import load_contract
 from ingest.errors import IngestError, StreamUnavailableError
 from ingest.kept import LEASE_BUCKET, Bucket, open_bucket
 from ingest.lag import watch_lag
 from ingest.lane import Lane
+from ingest.lanes import lane_contract
 from ingest.lease import Lease
 from ingest.metrics import Metrics
 from ingest.nats_link import connect
@@ -152,7 +152,7 @@ async def _first_of(writing: Awaitable[None], watching: asyncio.Task[None]) -> N
 async def _service(
     settings: Settings, path: Path, stopping: Stopping, *, accept_loss: bool
 ) -> AsyncIterator[Service]:
-    contract = load_contract(settings.contract)
+    contract = lane_contract(settings)
     metrics = Metrics(contract.stream, path)
     writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     dropped = metrics.event("ingest_trace_spans_dropped")

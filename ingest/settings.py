@@ -49,6 +49,22 @@ class StreamSettings(Section):
     dlq_max_bytes: Count = Field(1 << 30, description="Size at which the DLQ refuses messages")
 
 
+class LaneSettings(Section):
+    """Several streams for one contract; see docs/lanes.md."""
+
+    count: Annotated[int, Field(ge=1, le=256)] = Field(
+        1, description="Lanes: streams that share the contract's messages, each with own writers"
+    )
+    by: str = Field(
+        "",
+        description="Subjects with a * for each token that chooses the lane (readings.*.*.>),"
+        " several separated by commas",
+    )
+    only: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="The one lane that this process serves, from 0; empty: all of them"
+    )
+
+
 class ClickHouseSettings(Section):
     """How to reach ClickHouse."""
 
@@ -170,6 +186,7 @@ class Settings(Section):
     contract: str = Field("readings", description="Packaged contract name, or path of a TOML file")
     nats: NatsSettings = NatsSettings()
     stream: StreamSettings = StreamSettings()
+    lanes: LaneSettings = LaneSettings()
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     s3: S3Settings = S3Settings()
     catalog: CatalogSettings = CatalogSettings()

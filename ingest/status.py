@@ -11,8 +11,9 @@ from nats.js.errors import APIError
 from pyiceberg.table import Table
 
 from ingest import status_nats, status_sinks
-from ingest.contract import Contract, load_contract
+from ingest.contract import Contract
 from ingest.errors import IngestError
+from ingest.lanes import lane_contract
 from ingest.nats_link import NatsLink, connect
 from ingest.settings import Settings
 from ingest.sinks.iceberg import IcebergSink
@@ -26,7 +27,7 @@ async def lane_status(settings: Settings) -> LaneStatus:
 
     Raises ContractError when the contract cannot be read.
     """
-    contract = load_contract(settings.contract)
+    contract = lane_contract(settings)
     status = LaneStatus(lane=contract.stream, contract=contract.name)
     sink = IcebergSink(settings, contract, contract.stream)
     table, _ = await asyncio.gather(

@@ -6,6 +6,7 @@ from typing import Any
 
 from ingest.contract import Contract
 from ingest.dlq import STREAM, SUBJECT_PREFIX
+from ingest.lanes import bound_subjects
 from ingest.settings import Settings
 
 DEAD_LETTER_OVERHEAD_BYTES = 8 << 10
@@ -22,7 +23,7 @@ def lane_config(settings: Settings, contract: Contract, max_payload: int) -> dic
         **_common(settings),
         "name": contract.stream,
         "description": f"Readings of the contract {contract.name}",
-        "subjects": list(contract.subjects),
+        **bound_subjects(settings, contract),
         "discard": stream.discard,
         "max_age": _nanoseconds(stream.max_age_h * 3600),
         "max_bytes": stream.max_bytes,

@@ -1,4 +1,4 @@
-"""`ingest run all`: hot and lake as two processes, so that neither waits for the other.
+"""Several writers, each a process: both paths, all lanes, so that none waits for another.
 
 A process that failed in passing is started again after a pause. One that stopped for good (exit 2,
 3) stays stopped while the other goes on; the supervisor then ends with its code.
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -20,6 +20,8 @@ import structlog
 
 from ingest.errors import EXIT_FAILED, EXIT_OK, EXIT_TERMINAL, EXIT_USAGE
 from ingest.lane import Backoff
+from ingest.settings import Settings
+from ingest.settings_sources import env_name
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +33,11 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Child:
-    """One path's process."""
+    """The process of one path of one lane."""
 
     path: str
     command: list[str]
+    env: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     not_before: float = 0.0
@@ -46,7 +49,11 @@ class Child:
         """Starts the process; it is told to drain when the supervisor dies."""
         self.started = time.monotonic()
         self.told = False
-        self.process = subprocess.Popen(self.command, preexec_fn=_die_with_parent())  # noqa: PLW1509
+        self.process = subprocess.Popen(
+            self.command,
+            env={**os.environ, **self.env},
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509
+        )
         log.info("started", path=self.path, pid=self.process.pid)
 
     def look(self) -> None:
@@ -93,9 +100,13 @@ class Child:
             self.process.send_signal(number)
 
 
-def supervise(contract: str | None, *, accept_loss: bool) -> int:
-    """Runs both paths until they end; returns the worst exit code."""
-    children = [_child(path, contract, accept_loss=accept_loss) for path in ("hot", "lake")]
+def supervise(
+    paths: Sequence[str], lanes: Sequence[Settings], contract: str | None, *, accept_loss: bool
+) -> int:
+    """Runs the paths of all lanes until they end; returns the worst exit code."""
+    children = [
+        _child(path, lane, contract, accept_loss=accept_loss) for lane in lanes for path in paths
+    ]
     stopping = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -118,11 +129,16 @@ def supervise(contract: str | None, *, accept_loss: bool) -> int:
     return max(child.ended_with or 0 for child in children)
 
 
-def _child(path: str, contract: str | None, *, accept_loss: bool) -> Child:
+def _child(path: str, lane: Settings, contract: str | None, *, accept_loss: bool) -> Child:
     command = [sys.executable, "-m", "ingest", "run", path]
     command += ["--contract", contract] if contract else []
     command += ["--accept-loss"] if accept_loss else []
-    return Child(path, command)
+    number = lane.lanes.only
+    if number is None:
+        return Child(path, command)
+    ports = {f"http.{one}_port": getattr(lane.http, f"{one}_port") for one in ("hot", "lake")}
+    env = {env_name(name): str(port) for name, port in ports.items()}
+    return Child(f"{path} of lane {number}", [*command, "--lane", str(number)], env)
 
 
 def _die_with_parent() -> Callable[[], None]:

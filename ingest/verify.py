@@ -16,6 +16,7 @@ from ingest.proof.compare import Comparison
 from ingest.proof.facts import Facts, OpenLake, gathered
 from ingest.proof.findings import Finding
 from ingest.proof.iceberg_side import iceberg_side
+from ingest.proof.manifest import Compared
 from ingest.proof.manifest import check as check_manifest
 from ingest.proof.plan import Kind, Known, Part, make_plan
 from ingest.proof.report import Report
@@ -94,7 +95,7 @@ async def verify(
         )
         if options.manifests:
             report.manifest, report.manifest_findings = await check_manifest(
-                facts, options.manifests, known.upto.sequence
+                [Compared(facts, known.upto.sequence)], options.manifests
             )
         if options.ledger and options.since is None:
             await _record(facts.ledger, facts.lane, known, report, accept=options.accept)

@@ -11,7 +11,13 @@ import click
 
 from ingest.commands.dlq_selection import Selection, selection_options
 from ingest.commands.dlq_text import entry_json, entry_lines, entry_row, outcome_lines
-from ingest.commands.options import contract_option, output_option, print_json, settings_for
+from ingest.commands.options import (
+    contract_option,
+    lane_option,
+    output_option,
+    print_json,
+    settings_for,
+)
 from ingest.commands.plain import print_columns
 from ingest.errors import EXIT_FAILED
 from ingest.logs import configure
@@ -24,13 +30,14 @@ LIST_HEADER = ("seq", "stored at (UTC)", "state", "bytes", "reason", "subject", 
 def command() -> None:
     """List, show, replay and purge messages that could not be stored.
 
-    A message is named by its sequence in the lane (--contract chooses the lane). Replayed and
+    A message is named by its sequence in the lane (--contract and --lane choose it). Replayed and
     purged ones stay listed with --state all: their count is part of the proof.
     """
 
 
 @command.command("list")
 @contract_option
+@lane_option
 @click.option("--reason", default=None, help="Only this reason, such as invalid_json")
 @click.option(
     "--since",
@@ -50,13 +57,22 @@ def command() -> None:
 )
 @output_option
 def list_command(
-    contract: str | None, reason: str | None, since: str | None, state: str, limit: int, output: str
+    *,
+    contract: str | None,
+    lane: int | None,
+    reason: str | None,
+    since: str | None,
+    state: str,
+    limit: int,
+    output: str,
 ) -> int:
     """List refused messages, the newest last."""
     from ingest.dlq_work import list_entries
 
     selection = Selection(reason=reason, since=since, state=state)
-    entries = _with_settings(contract, lambda s: list_entries(s, selection.wanted(), limit))
+    entries = _with_settings(
+        settings_for(contract, lane), lambda s: list_entries(s, selection.wanted(), limit)
+    )
     if output == "json":
         print_json([entry_json(entry) for entry in entries])
     else:
@@ -67,13 +83,16 @@ def list_command(
 @command.command("show")
 @click.argument("sequence", type=click.IntRange(1))
 @contract_option
+@lane_option
 @click.option("--hex", "as_hex", is_flag=True, help="Payload as hexadecimal even if it is text")
 @output_option
-def show(sequence: int, contract: str | None, *, as_hex: bool, output: str) -> int:
+def show(
+    sequence: int, *, contract: str | None, lane: int | None, as_hex: bool, output: str
+) -> int:
     """Show the message refused under SEQUENCE: headers, payload, and whether it would go now."""
     from ingest.dlq_work import show_entries
 
-    shown = _with_settings(contract, lambda s: show_entries(s, sequence))
+    shown = _with_settings(settings_for(contract, lane), lambda s: show_entries(s, sequence))
     if output == "json":
         print_json([entry_json(entry, problem, as_hex=as_hex) for entry, problem in shown])
         return 0
@@ -86,13 +105,20 @@ def show(sequence: int, contract: str | None, *, as_hex: bool, output: str) -> i
 @command.command("replay")
 @selection_options
 @contract_option
+@lane_option
 @click.option(
     "--even-if-refused", is_flag=True, help="Also messages that would be refused again as they are"
 )
 @click.option("--dry-run", is_flag=True, help="Only tell what would happen")
 @output_option
 def replay(
-    selection: Selection, contract: str | None, *, even_if_refused: bool, dry_run: bool, output: str
+    selection: Selection,
+    *,
+    contract: str | None,
+    lane: int | None,
+    even_if_refused: bool,
+    dry_run: bool,
+    output: str,
 ) -> int:
     """Publish refused messages again to their subject, after the contract was mended.
 
@@ -102,7 +128,7 @@ def replay(
     from ingest.dlq_work import replay_entries
 
     outcomes = _with_settings(
-        contract,
+        settings_for(contract, lane),
         lambda s: replay_entries(s, selection, even_if_refused=even_if_refused, dry_run=dry_run),
     )
     return _told(outcomes, output)
@@ -111,6 +137,7 @@ def replay(
 @command.command("purge")
 @selection_options
 @contract_option
+@lane_option
 @click.option(
     "--unproven",
     is_flag=True,
@@ -121,8 +148,9 @@ def replay(
 @output_option
 def purge(
     selection: Selection,
-    contract: str | None,
     *,
+    contract: str | None,
+    lane: int | None,
     unproven: bool,
     dry_run: bool,
     yes: bool,
@@ -137,15 +165,15 @@ def purge(
     if not (yes or dry_run) and sys.stdin.isatty():
         click.confirm("The payloads cannot be brought back. Purge?", abort=True, err=True)
     outcomes = _with_settings(
-        contract, lambda s: purge_entries(s, selection, unproven=unproven, dry_run=dry_run)
+        settings_for(contract, lane),
+        lambda s: purge_entries(s, selection, unproven=unproven, dry_run=dry_run),
     )
     return _told(outcomes, output)
 
 
 def _with_settings(
-    contract: str | None, work: Callable[[Settings], Coroutine[Any, Any, list[Any]]]
+    settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, list[Any]]]
 ) -> list[Any]:
-    settings = settings_for(contract)
     configure(settings.log)
     return asyncio.run(work(settings))
 

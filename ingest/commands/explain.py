@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ingest.commands.options import contract_option, output_option, print_json, settings_for
+from ingest.commands.options import (
+    contract_option,
+    lane_option,
+    output_option,
+    print_json,
+    settings_for,
+)
 from ingest.logs import configure
 
 if TYPE_CHECKING:
@@ -17,16 +23,17 @@ if TYPE_CHECKING:
 @click.command("explain")
 @click.argument("sequence", type=click.IntRange(min=1))
 @contract_option
+@lane_option
 @output_option
-def command(sequence: int, contract: str | None, output: str) -> None:
-    """Tell what became of one message, by its stream SEQUENCE.
+def command(sequence: int, *, contract: str | None, lane: int | None, output: str) -> None:
+    """Tell what became of one message, by its stream SEQUENCE (in its lane).
 
     Stream time and subject, epoch and contract version, its rows or why it was refused, the
     ClickHouse part, the Iceberg snapshot and data file, its dead letter, and when it was proven.
     """
     from ingest.explain import explain
 
-    settings = settings_for(contract)
+    settings = settings_for(contract, lane)
     configure(settings.log)
     story = asyncio.run(explain(settings, sequence))
     if output == "json":

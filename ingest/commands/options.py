@@ -24,6 +24,16 @@ def contract_option(command: Command) -> Command:
     )(command)
 
 
+def lane_option(command: Command) -> Command:
+    """``--lane`` replaces the setting."""
+    return click.option(
+        "--lane",
+        type=click.IntRange(min=0),
+        default=None,
+        help="One of several lanes, from 0  [default: setting `lanes.only`]",
+    )(command)
+
+
 def output_option(command: Command) -> Command:
     """``--output text|json``."""
     return click.option(
@@ -35,9 +45,18 @@ def output_option(command: Command) -> Command:
     )(command)
 
 
-def settings_for(contract: str | None) -> Settings:
-    """The settings in force, with the contract of the command line if one was given."""
-    return load_settings(contract=contract) if contract else load_settings()
+def settings_for(
+    contract: str | None, lane: int | None = None, *, lanes: int | None = None
+) -> Settings:
+    """The settings in force, but for what was given on the command line."""
+    told = {"contract": contract, "lanes__only": lane, "lanes__count": lanes}
+    given = {name: str(value) for name, value in told.items() if value is not None}
+    return load_settings(None, **given)
+
+
+def of_lanes(documents: Sequence[object]) -> object:
+    """The document of a single lane as it is, those of several under ``lanes``."""
+    return documents[0] if len(documents) == 1 else {"lanes": documents}
 
 
 def print_json(value: object) -> None:

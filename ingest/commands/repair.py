@@ -7,8 +7,15 @@ from typing import Literal
 
 import click
 
-from ingest.commands.options import contract_option, output_option, print_json, settings_for
+from ingest.commands.options import (
+    contract_option,
+    lane_option,
+    output_option,
+    print_json,
+    settings_for,
+)
 from ingest.logs import configure
+from ingest.settings import Settings
 
 
 @click.group("repair")
@@ -26,25 +33,26 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Compare and tell,
 @command.command("hot")
 @dry_run_option
 @contract_option
+@lane_option
 @output_option
-def hot(*, dry_run: bool, contract: str | None, output: str) -> None:
+def hot(*, dry_run: bool, contract: str | None, lane: int | None, output: str) -> None:
     """Repair the ClickHouse table and the hot path's entry."""
-    _run("hot", contract, output, dry_run=dry_run)
+    _run("hot", settings_for(contract, lane), output, dry_run=dry_run)
 
 
 @command.command("lake")
 @dry_run_option
 @contract_option
+@lane_option
 @output_option
-def lake(*, dry_run: bool, contract: str | None, output: str) -> None:
+def lake(*, dry_run: bool, contract: str | None, lane: int | None, output: str) -> None:
     """Repair the Iceberg table and its watermark."""
-    _run("lake", contract, output, dry_run=dry_run)
+    _run("lake", settings_for(contract, lane), output, dry_run=dry_run)
 
 
-def _run(path: Literal["hot", "lake"], contract: str | None, output: str, *, dry_run: bool) -> None:
+def _run(path: Literal["hot", "lake"], settings: Settings, output: str, *, dry_run: bool) -> None:
     from ingest.repair import repair
 
-    settings = settings_for(contract)
     configure(settings.log)
     report = asyncio.run(repair(settings, path, dry_run=dry_run))
     if output == "json":

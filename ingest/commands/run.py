@@ -6,13 +6,18 @@ from typing import Literal
 
 import click
 
-from ingest.commands.options import contract_option, settings_for
+from ingest.commands.options import contract_option, lane_option, settings_for
 from ingest.logs import configure
+
+Paths = tuple[Literal["hot", "lake"], ...]
 
 
 @click.group("run")
 def command() -> None:
-    """Run a path until SIGTERM or Ctrl-C; both drain: what was read is durable, exit 0."""
+    """Run a path until SIGTERM or Ctrl-C; both drain: what was read is durable, exit 0.
+
+    With several lanes (setting `lanes.count`) each lane has a process of its own; --lane runs one.
+    """
 
 
 accept_loss_option = click.option(
@@ -24,35 +29,42 @@ accept_loss_option = click.option(
 
 @command.command("hot")
 @contract_option
+@lane_option
 @accept_loss_option
-def hot(contract: str | None, accept_loss: bool) -> int:
+def hot(contract: str | None, lane: int | None, accept_loss: bool) -> int:
     """Stream to ClickHouse, seconds behind."""
-    return _run("hot", contract, accept_loss=accept_loss)
+    return _run(("hot",), contract, lane, accept_loss=accept_loss)
 
 
 @command.command("lake")
 @contract_option
+@lane_option
 @accept_loss_option
-def lake(contract: str | None, accept_loss: bool) -> int:
+def lake(contract: str | None, lane: int | None, accept_loss: bool) -> int:
     """Stream to Iceberg, in large sorted commits."""
-    return _run("lake", contract, accept_loss=accept_loss)
+    return _run(("lake",), contract, lane, accept_loss=accept_loss)
 
 
 @command.command("all")
 @contract_option
+@lane_option
 @accept_loss_option
-def both(contract: str | None, accept_loss: bool) -> int:
+def both(contract: str | None, lane: int | None, accept_loss: bool) -> int:
     """Both paths as two processes: one that fails is started again, the other goes on."""
-    from ingest.supervisor import supervise
+    return _run(("hot", "lake"), contract, lane, accept_loss=accept_loss)
 
-    settings = settings_for(contract)
+
+def _run(paths: Paths, contract: str | None, lane: int | None, *, accept_loss: bool) -> int:
+    """A single writer in this process, several in one each under a supervisor."""
+    from ingest.lanes import each_lane
+
+    settings = settings_for(contract, lane)
     configure(settings.log)
-    return supervise(contract, accept_loss=accept_loss)
+    lanes = each_lane(settings)
+    if len(paths) * len(lanes) > 1:
+        from ingest.supervisor import supervise
 
-
-def _run(path: Literal["hot", "lake"], contract: str | None, *, accept_loss: bool) -> int:
+        return supervise(paths, lanes, contract, accept_loss=accept_loss)
     from ingest.service import run_in_process
 
-    settings = settings_for(contract)
-    configure(settings.log)
-    return run_in_process(settings, path, accept_loss=accept_loss)
+    return run_in_process(lanes[0], paths[0], accept_loss=accept_loss)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ingest.commands.options import contract_option, output_option, print_json, settings_for
+from ingest.commands.options import (
+    contract_option,
+    lane_option,
+    of_lanes,
+    output_option,
+    print_json,
+    settings_for,
+)
 from ingest.commands.plain import print_columns
 from ingest.logs import configure
 
@@ -72,44 +79,52 @@ def show(contract: str | None, output: str) -> int:
 
 @command.command("diff")
 @contract_option
+@lane_option
 @output_option
-def diff(contract: str | None, output: str) -> int:
+def diff(*, contract: str | None, lane: int | None, output: str) -> int:
     """Compare the contract file with the version in force and with both live tables."""
+    from ingest.lanes import each_lane
     from ingest.schema_apply import plan
 
-    settings = settings_for(contract)
+    settings = settings_for(contract, lane)
     configure(settings.log)
-    found = asyncio.run(plan(settings))
+    found = [asyncio.run(plan(one)) for one in each_lane(settings)]
     if output == "json":
-        print_json(_as_json(found))
+        print_json(of_lanes([_as_json(one) for one in found]))
         return 0
-    for line in _lines(found):
-        click.echo(line)
+    for one in found:
+        for line in _lines(one):
+            click.echo(line)
     return 0
 
 
 @command.command("apply")
 @contract_option
+@lane_option
 @output_option
-def apply_command(contract: str | None, output: str) -> int:
+def apply_command(*, contract: str | None, lane: int | None, output: str) -> int:
     """Change both tables, then put the contract file in force from the next message on.
 
     Writers may run: messages before that stay decoded by the version before, in both sinks alike.
     Safe to repeat when it was cut off.
     """
+    from ingest.lanes import each_lane
     from ingest.schema_apply import apply
 
-    settings = settings_for(contract)
+    settings = settings_for(contract, lane)
     configure(settings.log)
-    done, registry = asyncio.run(apply(settings))
-    newest = registry.record.versions[-1]
-    if output == "json":
+    documents = []
+    for one in each_lane(settings):
+        done, registry = asyncio.run(apply(one))
+        newest = registry.record.versions[-1]
         in_force = {"version": newest.number, "since": newest.first_seq}
-        print_json({"applied": _as_json(done), "in_force": in_force})
-        return 0
-    for line in _lines(done):
-        click.echo(line)
-    click.echo(f"version {newest.number} is in force from sequence {newest.first_seq} on")
+        documents.append({"applied": _as_json(done), "in_force": in_force})
+        if output == "text":
+            for line in _lines(done):
+                click.echo(line)
+            click.echo(f"version {newest.number} is in force from sequence {newest.first_seq} on")
+    if output == "json":
+        print_json(of_lanes(documents))
     return 0
 
 

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 import click
 
-from ingest.commands.options import contract_option, output_option, print_json, settings_for
+from ingest.commands.options import (
+    contract_option,
+    lane_option,
+    of_lanes,
+    output_option,
+    print_json,
+    settings_for,
+)
 from ingest.errors import EXIT_FAILED
 from ingest.logs import configure
 from ingest.settings import Settings
@@ -19,25 +26,26 @@ KIB = 1024
 
 @click.command("status")
 @contract_option
+@lane_option
 @output_option
-def command(contract: str | None, output: str) -> int:
-    """Show a lane: stream, both paths, dead letters, the last proof.
+def command(*, contract: str | None, lane: int | None, output: str) -> int:
+    """Show each lane: stream, both paths, dead letters, the last proof.
 
     "dropped in" is the time until unread messages would be dropped if that path stopped now, by
     the stream's limits and its recent rate. Ages are by the stream's time. Exit code 1 when a part
     could not be asked; the others are shown all the same.
     """
+    from ingest.lanes import each_lane
     from ingest.status import lane_status
 
-    settings: Settings = settings_for(contract)
+    settings: Settings = settings_for(contract, lane)
     configure(settings.log)
-    status = asyncio.run(lane_status(settings))
+    found = [asyncio.run(lane_status(one)) for one in each_lane(settings)]
     if output == "json":
-        print_json(status.as_dict())
+        print_json(of_lanes([status.as_dict() for status in found]))
     else:
-        for line in _lines(status):
-            click.echo(line)
-    return EXIT_FAILED if status.problems else 0
+        click.echo("\n\n".join("\n".join(_lines(status)) for status in found))
+    return EXIT_FAILED if any(status.problems for status in found) else 0
 
 
 def _lines(status: LaneStatus) -> Iterator[str]:

@@ -11,6 +11,7 @@ import click
 
 from ingest.commands.options import (
     contract_option,
+    lane_option,
     output_option,
     print_json,
     settings_for,
@@ -19,7 +20,10 @@ from ingest.errors import EXIT_FAILED, EXIT_OK
 from ingest.logs import configure
 
 if TYPE_CHECKING:
+    from ingest.proof.findings import Finding
+    from ingest.proof.manifest import ManifestResult
     from ingest.verify import Report
+    from ingest.verify_lanes import Proof
 
 MOST_FINDINGS = 50
 
@@ -46,6 +50,7 @@ MOST_FINDINGS = 50
     help="Put what does not hold on record as unproven, so that later runs go on after it",
 )
 @contract_option
+@lane_option
 @output_option
 def command(
     *,
@@ -55,6 +60,7 @@ def command(
     no_ledger: bool,
     accept: bool,
     contract: str | None,
+    lane: int | None,
     output: str,
 ) -> int:
     """Prove that stream, ClickHouse, rollup, Iceberg and DLQ hold the same readings.
@@ -63,20 +69,27 @@ def command(
     each side computes fingerprints from its own rows. Exit code 0 only if all sides are equal, 1
     if not; differing sequences are named.
     """
-    from ingest.verify import VerifyOptions, verify
+    from ingest.lanes import each_lane
+    from ingest.verify import VerifyOptions
+    from ingest.verify_lanes import verify_lanes
 
-    settings = settings_for(contract)
+    settings = settings_for(contract, lane)
     configure(settings.log)
+    lanes = each_lane(settings)
+    if upto is not None and len(lanes) > 1:
+        raise click.UsageError("--upto is a sequence of one lane: name it with --lane")
     options = VerifyOptions(
         full=full, upto=upto, ledger=not no_ledger, accept=accept, manifests=manifests
     )
     with Bar(shown=output == "text" and sys.stderr.isatty()) as progress:
-        report = asyncio.run(verify(settings, options, progress))
+        found = asyncio.run(verify_lanes(lanes, options, progress))
     if output == "json":
-        print_json(report.as_dict())
+        print_json(found.as_dict())
     else:
-        _print(report)
-    return EXIT_OK if report.proven else EXIT_FAILED
+        for report in found.reports:
+            _print(report)
+        _print_together(found)
+    return EXIT_OK if found.proven else EXIT_FAILED
 
 
 class Bar:
@@ -123,19 +136,38 @@ def _print(report: Report) -> None:
         table.add_row(claim.name, *cells, "equal" if claim.holds else "DIFFERS")
     Console(highlight=False).print(table)
     if report.manifest is not None:
-        found = report.manifest
-        stored = ", ".join(f"{side} {rows:,}" for side, rows in found.stored.items())
-        click.echo(
-            f"manifest: {found.devices:,} devices sent {found.sent:,} readings, stored: {stored};"
-            f" {found.malformed:,} malformed messages, {found.refused:,} in the DLQ"
-        )
-    for finding in report.findings[:MOST_FINDINGS]:
-        click.echo(f"- {finding}")
-    if len(report.findings) > MOST_FINDINGS:
-        click.echo(f"- {len(report.findings) - MOST_FINDINGS} more, see --output json")
+        _print_manifest(report.manifest)
+    _print_findings(report.findings)
     for note in report.notes:
         click.echo(f"note: {note}")
     click.echo(report.verdict())
+
+
+def _print_together(found: Proof) -> None:
+    """What is said of several lanes together."""
+    if len(found.reports) + len(found.empty) == 1:
+        return
+    for name in found.empty:
+        click.echo(f"{name} has never had a message")
+    if found.manifest is not None:
+        _print_manifest(found.manifest)
+    _print_findings(found.manifest_findings)
+    click.echo(found.verdict())
+
+
+def _print_manifest(found: ManifestResult) -> None:
+    stored = ", ".join(f"{side} {rows:,}" for side, rows in found.stored.items())
+    click.echo(
+        f"manifest: {found.devices:,} devices sent {found.sent:,} readings, stored: {stored};"
+        f" {found.malformed:,} malformed messages, {found.refused:,} in the DLQ"
+    )
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    for finding in findings[:MOST_FINDINGS]:
+        click.echo(f"- {finding}")
+    if len(findings) > MOST_FINDINGS:
+        click.echo(f"- {len(findings) - MOST_FINDINGS} more, see --output json")
 
 
 def _short(claim: str, value: str) -> str:

@@ -11,10 +11,11 @@ from typing import Protocol
 
 from pyiceberg.table import Table
 
-from ingest.contract import Contract, load_contract
+from ingest.contract import Contract
 from ingest.errors import IngestError, RecordInvalidError, StreamConfigError
 from ingest.hot_entry import EntryStore
 from ingest.kept import open_bucket
+from ingest.lanes import lane_contract
 from ingest.ledger import Ledger, LedgerEntry
 from ingest.marks import Mark
 from ingest.nats_link import NatsLink, connect
@@ -43,6 +44,14 @@ class OpenLake(Protocol):
 
 class NothingClosedError(IngestError):
     """A path has not stored anything yet, so no range is closed."""
+
+
+class EmptyLaneError(NothingClosedError):
+    """The lane's stream has never held a message."""
+
+    def __init__(self, lane: str) -> None:
+        super().__init__(f"nothing to compare on {lane}: it never had a message")
+        self.lane = lane
 
 
 @dataclass
@@ -85,6 +94,8 @@ class Facts:
     def _closed(self) -> Mark:
         marks = {"hot": self.hot_done, "lake": self.lake_watermark}
         for path, mark in marks.items():
+            if mark is None and not self.state.last_seq:
+                raise EmptyLaneError(self.lane)
             if mark is None:
                 raise NothingClosedError(
                     f"nothing to compare on {self.lane}: the {path} path has stored nothing yet"
@@ -115,7 +126,7 @@ async def gathered(
     lake.
     Raises StreamUnavailableError, SinkUnavailableError, StreamConfigError, SchemaMismatchError.
     """
-    lane = load_contract(settings.contract).stream
+    lane = lane_contract(settings).stream
     link = await connect(settings.nats, "ingest-verify", patient=False)
     sides: list[Side] = []
     try:

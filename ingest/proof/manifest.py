@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from ingest.fingerprint import MASK, hexadecimal
 from ingest.proof.dead_letters import DeadLetters
 from ingest.proof.facts import Facts
 from ingest.proof.findings import Finding, Problem
+from ingest.proof.side import Groups
 from ingest.ranges import SequenceRange
 
 FORMAT = 1
@@ -30,8 +32,18 @@ class Device(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
+class Stretch(msgspec.Struct, frozen=True):
+    """First and last sequence of a sender's messages in one lane."""
+
+    first_sequence: int
+    last_sequence: int
+
+
 class Manifest(msgspec.Struct, frozen=True):
-    """What a sender had acknowledged; other keys of the file are its own business."""
+    """What a sender had acknowledged; other keys of the file are its own business.
+
+    ``lanes`` by stream; a sender that knows only one leaves it out.
+    """
 
     format: int
     stream: str
@@ -43,6 +55,21 @@ class Manifest(msgspec.Struct, frozen=True):
     devices: dict[str, Device]
     first_sequence: int | None = None
     last_sequence: int | None = None
+    lanes: dict[str, Stretch] = {}
+
+    def stretches(self) -> dict[str, Stretch]:
+        """Where its messages are, by stream."""
+        if self.lanes or self.first_sequence is None or self.last_sequence is None:
+            return self.lanes
+        return {self.stream: Stretch(self.first_sequence, self.last_sequence)}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A lane's facts, and the sequence that both of its sinks have reached."""
+
+    facts: Facts
+    upto: int
 
 
 class ManifestResult(msgspec.Struct, frozen=True):
@@ -70,29 +97,37 @@ def read_manifest(path: Path) -> Manifest:
 
 
 async def check(
-    facts: Facts, paths: Sequence[Path], upto: int
+    lanes: Sequence[Compared], paths: Sequence[Path]
 ) -> tuple[ManifestResult, list[Finding]]:
-    """Compares what the manifests say together with both sinks and the DLQ.
+    """Compares what the manifests say together with both sinks and the DLQ, over all the lanes.
 
-    Other senders may share the range of sequences, but not the devices.
+    Other senders may share the ranges of sequences, but not the devices.
     """
-    missing = [name for name in READING if name not in {c.name for c in facts.contract.columns}]
+    columns = [column.name for lane in lanes for column in lane.facts.contract.columns]
+    missing = [name for name in READING if lanes and name not in columns]
     if missing:
         raise ContractError(f"a manifest needs the columns {', '.join(missing)} in the contract")
     manifests = [read_manifest(path) for path in paths]
-    findings = _unusable(facts, manifests, paths, upto)
+    findings = _unusable(lanes, manifests, paths)
     wanted = _together(manifests)
     malformed = sum(sum(one.malformed.values()) for one in manifests)
-    covered = _covered(manifests)
-    stored: dict[str, int] = {}
+    found: dict[str, Groups] = {}
     refused = 0
-    if covered is not None:
-        for side in (facts.hot, facts.lake):
-            found = await asyncio.to_thread(side.groups, DEVICE, READING, covered)
-            stored[side.name] = sum(found[name][0] for name in wanted if name in found)
-            findings += _compare(side.name, wanted, found)
-        letters = DeadLetters(facts.link, facts.lane).listed(covered)
-        refused = len([key async for key, _ in letters])
+    for lane in lanes:
+        covered = _covered(manifests, lane.facts.lane)
+        if covered is None:
+            continue
+        for side in (lane.facts.hot, lane.facts.lake):
+            groups = await asyncio.to_thread(side.groups, DEVICE, READING, covered)
+            _add(found.setdefault(side.name, {}), groups)
+        letters = DeadLetters(lane.facts.link, lane.facts.lane).listed(covered)
+        refused += len([key async for key, _ in letters])
+    stored = {
+        side: sum(groups[name][0] for name in wanted if name in groups)
+        for side, groups in found.items()
+    }
+    for name, groups in found.items():
+        findings += _compare(name, wanted, groups)
     if refused != malformed:
         text = f"{malformed} malformed messages were sent, {refused} are in the DLQ"
         findings.append(_finding("dlq", text))
@@ -102,17 +137,25 @@ async def check(
 
 
 def _unusable(
-    facts: Facts, manifests: Sequence[Manifest], paths: Sequence[Path], upto: int
+    lanes: Sequence[Compared], manifests: Sequence[Manifest], paths: Sequence[Path]
 ) -> list[Finding]:
     found: list[Finding] = []
+    uptos = {lane.facts.lane: lane.upto for lane in lanes}
     for path, one in zip(paths, manifests, strict=True):
-        if one.messages and one.stream != facts.lane:
-            found.append(_finding(NAME, f"{path} is of stream {one.stream}, not {facts.lane}"))
+        for stream, stretch in one.stretches().items():
+            upto = uptos.get(stream)
+            if upto is None:
+                found.append(
+                    _finding(NAME, f"{path} is of stream {stream}, not {', '.join(uptos)}")
+                )
+            elif stretch.last_sequence > upto:
+                text = (
+                    f"{path} ends at {stretch.last_sequence} of {stream}, both sinks have reached"
+                    f" {upto}; wait"
+                )
+                found.append(_finding(NAME, text))
         if not one.complete or one.unknown:
             text = f"{path}: {one.unknown} messages have an unknown fate; the run was cut short"
-            found.append(_finding(NAME, text))
-        if (one.last_sequence or 0) > upto:
-            text = f"{path} ends at {one.last_sequence}, both sinks have reached {upto}; wait"
             found.append(_finding(NAME, text))
     return found
 
@@ -127,10 +170,18 @@ def _together(manifests: Sequence[Manifest]) -> dict[str, tuple[int, int]]:
     return {name: (rows[name], hashes[name] & MASK) for name in rows}
 
 
-def _covered(manifests: Sequence[Manifest]) -> SequenceRange | None:
-    firsts = [one.first_sequence for one in manifests if one.first_sequence]
-    lasts = [one.last_sequence for one in manifests if one.last_sequence]
-    return SequenceRange(min(firsts), max(lasts)) if firsts else None
+def _covered(manifests: Sequence[Manifest], lane: str) -> SequenceRange | None:
+    found = [one.stretches()[lane] for one in manifests if lane in one.stretches()]
+    if not found:
+        return None
+    last = max(one.last_sequence for one in found)
+    return SequenceRange(min(one.first_sequence for one in found), last)
+
+
+def _add(into: Groups, more: Groups) -> None:
+    for name, (rows, hashes) in more.items():
+        before = into.get(name, (0, 0))
+        into[name] = (before[0] + rows, (before[1] + hashes) & MASK)
 
 
 def _compare(

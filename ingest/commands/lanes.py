@@ -1,0 +1,28 @@
+"""`ingest lanes`: the subject mapping that spreads a contract's messages over its lanes."""
+
+from __future__ import annotations
+
+import click
+
+from ingest.commands.options import contract_option, output_option, print_json, settings_for
+
+
+@click.command("lanes")
+@contract_option
+@output_option
+def command(contract: str | None, output: str) -> int:
+    """Print the block that a NATS server's configuration, or an account in it, needs for the lanes.
+
+    Asks no server: `ingest init` and `ingest doctor` tell whether it is in force. Without lanes
+    (setting `lanes.count`) there is nothing to print.
+    """
+    from ingest.contract import load_contract
+    from ingest.lanes import mappings, mappings_block
+
+    settings = settings_for(contract)
+    needed = mappings(settings, load_contract(settings.contract))
+    if output == "json":
+        print_json({one.source: one.destination for one in needed})
+    elif needed:
+        click.echo(mappings_block(needed))
+    return 0
