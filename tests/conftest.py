@@ -30,12 +30,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Removes containers that an earlier run could not remove, for it was killed."""
+    _sweep_containers(config)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Removes containers of a run that was killed, this one's workers among them."""
+    """Removes containers of workers that were killed."""
+    _sweep_containers(config)
+
+
+def _sweep_containers(config: pytest.Config) -> None:
     if config.getoption("platform", default=KINDS[0]) == "containers":
         from tests.support.containers import sweep
 
-        sweep()
+        if not hasattr(config, "workerinput"):
+            sweep()
 
 
 @pytest.fixture(scope="session")

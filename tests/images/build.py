@@ -81,17 +81,15 @@ def _build(image: str, stand_in: StandIn) -> None:
         )
         options = [option for change in changes for option in ("--change", change)]
         # No Dockerfile: nothing is run to make it, and there is no base image to be had.
-        archive = subprocess.Popen(
-            ["tar", "--create", "--owner=0", "--group=0", f"--directory={root}", "."],
-            stdout=subprocess.PIPE,
-        )
-        subprocess.run(
-            ["docker", "import", *options, "-", image],
-            stdin=archive.stdout,
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
-        if archive.wait() != 0:
+        tar = ["tar", "--create", "--owner=0", "--group=0", f"--directory={root}", "."]
+        with subprocess.Popen(tar, stdout=subprocess.PIPE) as archive:
+            subprocess.run(
+                ["docker", "import", *options, "-", image],
+                stdin=archive.stdout,
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
+        if archive.returncode != 0:
             raise SystemExit(f"build: {image} could not be packed; tar ended with an error.")
 
 

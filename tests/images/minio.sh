@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints the path of MinIO's server, built by `go install` the first time (three minutes on two cores)
-# and kept outside of the repository. Nobody ships it as a package any more.
+# and kept outside of the repository. Nobody ships it as a package any more. Exit 3 where there is no Go.
 set -eu
 
 MODULE=github.com/minio/minio
@@ -17,7 +17,7 @@ exec 9>"$FOLDER/lock"
 if ! there; then
   if ! command -v go >/dev/null; then
     echo 'minio: no go, so MinIO cannot be built; install Go 1.26 or newer.' >&2
-    exit 1
+    exit 3
   fi
   # Several builds at once would each take the whole machine.
   flock 9

