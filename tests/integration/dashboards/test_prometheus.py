@@ -8,13 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ingest.metrics import Metrics
+from tests.integration.dashboards.exporter import BUILD_S, Exporter
 from tests.integration.dashboards.prometheus import Prometheus
 from tests.integration.dashboards.standard import VARIABLES, StandardLane
+from tests.platform.gate.promql import metrics
 from tests.support.waiting import until
-from tests.unit.dashboards.boards import Board, Question, boards, questions
+from tests.unit.dashboards.boards import Question, boards, questions
 from tests.unit.dashboards.grafana import Window, put_in
 
-WITHOUT_EXPORTER = {"Dead letters in the stream A": "of NATS' exporter, which is not run here"}
+ALL = [one for one in questions("prometheus") if one.panel != "variable"]
+OF_NATS = "nats_"
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +26,14 @@ def prometheus(
     pipeline: StandardLane, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     """Reads both writers."""
-    told = [writer.said("listening")[0]["address"] for writer in pipeline.writers]
     folder = tmp_path_factory.mktemp("prometheus")
-    with Prometheus(folder, {"ingest": told}) as running:
+    with Prometheus(folder, {"ingest": writers(pipeline)}) as running:
         yield running
+
+
+def writers(pipeline: StandardLane) -> list[str]:
+    """Addresses of both."""
+    return [writer.said("listening")[0]["address"] for writer in pipeline.writers]
 
 
 def expression(text: str) -> str:
@@ -35,37 +43,68 @@ def expression(text: str) -> str:
     return put_in(text, VARIABLES, window, plain="regex")
 
 
-def drawn_by(board: Board, where: str) -> set[str]:
+def expect_series(prometheus: Prometheus, question: Question) -> None:
+    """At least one, with every label that is in the legend."""
+    text = expression(question.text)
+    for one in until(lambda: prometheus.query(text), f"{question} has series: {text}"):
+        missing = drawn_by(question) - one.keys()
+        assert not missing, f"{question}: series {one} has no {missing}"
+
+
+def drawn_by(question: Question) -> set[str]:
     """Labels in the name of a query's series."""
-    for panel in board.panels:
-        for target in panel["targets"]:
-            if f"{panel['title']} {target['refId']}" == where:
-                return set(re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")))
-    raise AssertionError(f"no {where} in {board.name}")
+    for board in boards():
+        for panel in board.panels:
+            for target in panel["targets"]:
+                if f"{board.name}: {panel['title']} {target['refId']}" == str(question):
+                    return set(re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")))
+    raise AssertionError(f"no panel asks {question}")
 
 
 @pytest.mark.usefixtures("traffic")
 def test_every_panel_of_the_pipeline_has_series(prometheus: Prometheus) -> None:
     """With readings coming in, none is empty and every name in a legend is a label."""
-    board = next(one for one in boards() if one.name == "ingest")
-    asked = [one for one in questions("prometheus") if one.board == "ingest"]
+    asked = [one for one in ALL if one.board == "ingest" and OF_NATS not in one.text]
     assert len(asked) > 30
     for question in asked:
-        if question.where in WITHOUT_EXPORTER or question.panel == "variable":
-            continue
-        text = expression(question.text)
-        series = until(lambda text=text: prometheus.query(text), f"{question} has series: {text}")
-        for one in series:
-            missing = drawn_by(board, question.where) - one.keys()
-            assert not missing, f"{question}: series {one} has no {missing}"
+        expect_series(prometheus, question)
 
 
-@pytest.mark.parametrize("question", questions("prometheus"), ids=str)
-def test_prometheus_takes_the_query(prometheus: Prometheus, question: Question) -> None:
-    """Every expression of every dashboard, whether its exporter runs here or not."""
-    if question.panel == "variable":
-        found = re.fullmatch(r"label_values\((\w+), (\w+)\)", question.text)
-        assert found is not None
-        assert until(lambda: prometheus.query(found[1]), f"series of {found[1]}")[0][found[2]]
-        return
-    prometheus.query(expression(question.text))
+def test_prometheus_takes_every_query(prometheus: Prometheus) -> None:
+    """Of every dashboard, whether its exporter runs here or not; the variable's too."""
+    for question in ALL:
+        prometheus.query(expression(question.text))
+    for question in questions("prometheus"):
+        if question.panel == "variable":
+            found = re.fullmatch(r"label_values\((\w+), (\w+)\)", question.text)
+            assert found is not None, question.text
+            name, label = found[1], found[2]
+            assert until(lambda name=name: prometheus.query(name), str(question))[0][label]
+
+
+def test_every_metric_of_the_writers_is_shown() -> None:
+    """What is exported and on no dashboard is looked at by nobody."""
+    shown = {re.sub(r"_(bucket|sum|count)$", "", name) for one in ALL for name in metrics(one.text)}
+    exported = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for path in ("hot", "lake")
+        for family in Metrics("L", path).registry.collect()
+    }
+    assert {name for name in exported if name.startswith("ingest_")} <= shown
+
+
+@pytest.mark.timeout(BUILD_S + 120)
+def test_every_panel_of_nats_has_series(
+    pipeline: StandardLane, traffic: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """From the exporter that compose and the cluster run, over the real server."""
+    folder = tmp_path_factory.mktemp("nats")
+    monitor = pipeline.stack.endpoints["nats"]["monitor"]
+    with (
+        Exporter(folder, monitor) as exporter,
+        Prometheus(folder, {"nats": [exporter.address]}) as prometheus,
+    ):
+        asked = [one for one in ALL if one.board == "nats" or OF_NATS in one.text]
+        assert len(asked) > 10
+        for question in asked:
+            expect_series(prometheus, question)
