@@ -89,11 +89,19 @@ def echo_result(manifest: Manifest, output: str) -> None:
     if output == "json":
         sys.stdout.write(manifest.to_json())
         return
-    sequences = "nothing"
-    if manifest.first_sequence is not None:
-        sequences = f"sequences {manifest.first_sequence} to {manifest.last_sequence}"
     click.echo(
-        f"{manifest.messages} messages acknowledged by stream {manifest.stream} ({sequences}): "
+        f"{manifest.messages} messages acknowledged by {_where(manifest)}: "
         f"{manifest.readings} readings of {len(manifest.devices)} devices, "
         f"{manifest.malformed_messages} malformed messages, {manifest.resent} sent again"
     )
+
+
+def _where(manifest: Manifest) -> str:
+    """The stream with its sequences, or each lane with its messages."""
+    if not manifest.lanes:
+        return f"stream {manifest.stream} (nothing)"
+    if len(manifest.lanes) == 1:
+        ((stream, lane),) = manifest.lanes.items()
+        return f"stream {stream} (sequences {lane.first_sequence} to {lane.last_sequence})"
+    counts = ", ".join(f"{stream} {lane.messages}" for stream, lane in manifest.lanes.items())
+    return f"{len(manifest.lanes)} lanes ({counts})"

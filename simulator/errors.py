@@ -18,6 +18,7 @@ from ingest.errors import IngestError, Terminal, Transient
 # process, too many requests. A full stream (10077) or server (10023) is none of these.
 TRANSIENT_CODES = frozenset({10005, 10008, 10009, 10041, 10118, 10194, 10158, 10167})
 NO_RESPONDERS = 503
+TOO_MANY_REQUESTS = 10167
 
 
 class PublishRefusedError(IngestError, Terminal):
@@ -37,3 +38,13 @@ def passes(error: dict[str, Any]) -> bool:
     code = error.get("err_code", 0)
     # 503 without a code: nobody answered, as when JetStream starts later than NATS does.
     return code in TRANSIENT_CODES or (not code and error.get("code") == NO_RESPONDERS)
+
+
+def stores_nothing(error: dict[str, Any]) -> bool:
+    """Whether a refusal is proof that this try was not stored.
+
+    The others are not: the id that is in process is that of the message itself, and a stream that
+    loses its leader may still store what it had taken.
+    """
+    code = error.get("err_code", 0)
+    return code == TOO_MANY_REQUESTS or (not code and error.get("code") == NO_RESPONDERS)

@@ -11,8 +11,8 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,6 +55,21 @@ class Origin:
     seed: int | None = None
 
 
+@dataclass(slots=True)
+class Lane:
+    """What one stream acknowledged: its sequences, inclusive, and how many messages."""
+
+    first_sequence: int
+    last_sequence: int
+    messages: int = 0
+
+    def add(self, sequences: Sequence[int]) -> None:
+        """Counts these sequences too."""
+        self.first_sequence = min(self.first_sequence, *sequences)
+        self.last_sequence = max(self.last_sequence, *sequences)
+        self.messages += len(sequences)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Result of a run.
@@ -66,7 +81,11 @@ class Manifest:
     ``resent`` counts second tries; ``acknowledged_as_duplicate`` those that the server had already.
     ``malformed`` counts by kind the messages that must be refused; ``labels`` the well-formed ones
     that were late, sent twice by the device, or caught up. ``devices`` maps each device to
-    ``readings`` and ``fingerprint`` (16 hex digits). Sequences are None for an empty run.
+    ``readings`` and ``fingerprint`` (16 hex digits).
+
+    ``stream`` takes the subjects that the server does not map to another lane; ``lanes`` maps each
+    stream that acknowledged messages to their first and last sequence and their number. The
+    sequences beside ``stream`` are None when another stream, or none, acknowledged messages.
     """
 
     format: int
@@ -80,6 +99,7 @@ class Manifest:
     readings: int
     first_sequence: int | None
     last_sequence: int | None
+    lanes: dict[str, Lane]
     resent: int
     acknowledged_as_duplicate: int
     refused: int
@@ -111,34 +131,42 @@ class ManifestBuilder:
     resent: int = 0
     refused: int = 0
     duplicates: int = 0
-    first_sequence: int = 0
-    last_sequence: int = 0
+    lanes: dict[str, Lane] = field(default_factory=dict)
     malformed: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     devices: dict[str, list[int]] = field(default_factory=dict)
 
-    def acknowledge(self, settled: Sequence[tuple[Message, int, bool]]) -> None:
-        """Counts stored messages, each with its sequence and whether the server had it already."""
+    def acknowledge(
+        self, messages: Sequence[Message], sequences: Mapping[str, Sequence[int]], duplicates: int
+    ) -> None:
+        """Counts stored messages; ``sequences`` by stream, in any order.
+
+        ``duplicates``: for how many of them the server said that it had them already.
+        """
         devices = self.devices
-        for message, _, duplicate in settled:
-            self.duplicates += duplicate
-            if message.malformed:
-                self.malformed[message.label] += 1
+        # Unpacked at once, for speed: the fields of Message in their order.
+        for _, _, device, readings, digest, label, malformed, _ in messages:
+            if malformed:
+                self.malformed[label] += 1
                 continue
-            if message.label:
-                self.labels[message.label] += 1
-            totals = devices.get(message.device)
+            if label:
+                self.labels[label] += 1
+            totals = devices.get(device)
             if totals is None:
-                totals = devices[message.device] = [0, 0]
-            totals[0] += message.readings
-            totals[1] += message.fingerprint
-        sequences = [sequence for _, sequence, _ in settled]
-        self.messages += len(sequences)
-        self.last_sequence = max(self.last_sequence, *sequences)
-        self.first_sequence = min(self.first_sequence or sequences[0], *sequences)
+                totals = devices[device] = [0, 0]
+            totals[0] += readings
+            totals[1] += digest
+        self.messages += len(messages)
+        self.duplicates += duplicates
+        for stream, stored in sequences.items():
+            lane = self.lanes.get(stream)
+            if lane is None:
+                lane = self.lanes[stream] = Lane(stored[0], stored[0])
+            lane.add(stored)
 
     def build(self, *, exhausted: bool, unknown: int) -> Manifest:
         """The manifest as of now."""
+        own = self.lanes.get(self.stream) if len(self.lanes) == 1 else None
         return Manifest(
             format=FORMAT,
             origin=self.origin,
@@ -149,8 +177,9 @@ class ManifestBuilder:
             exhausted=exhausted,
             messages=self.messages,
             readings=sum(count for count, _ in self.devices.values()),
-            first_sequence=self.first_sequence or None,
-            last_sequence=self.last_sequence or None,
+            first_sequence=own.first_sequence if own else None,
+            last_sequence=own.last_sequence if own else None,
+            lanes={stream: replace(lane) for stream, lane in sorted(self.lanes.items())},
             resent=self.resent,
             acknowledged_as_duplicate=self.duplicates,
             refused=self.refused,

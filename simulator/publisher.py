@@ -16,9 +16,9 @@ from typing import Any
 
 from ingest.errors import StreamUnavailableError
 from ingest.settings import NatsSettings
-from simulator.errors import PublishRefusedError, PublishStalledError, passes
+from simulator.errors import PublishRefusedError, PublishStalledError, passes, stores_nothing
+from simulator.lanes import Lanes
 from simulator.manifest import Manifest, ManifestBuilder, Origin
-from simulator.readback import find_stored, look_at_stream
 from simulator.readings import Message
 from simulator.servers import parse_servers
 from simulator.source import Source
@@ -79,7 +79,8 @@ class Publisher:
         self._exhausted = False
         self._failure: PublishRefusedError | None = None
         self._started = time.monotonic()
-        self._duplicate_window_s = 0.0
+        timeout_s = options.nats.request_timeout_s
+        self._lanes = Lanes(self._window, self._builder, self._settle, timeout_s)
 
     def stop(self) -> None:
         """Takes no further message from the source; what is in flight is still waited for."""
@@ -173,9 +174,8 @@ class Publisher:
             try:
                 if self._window.refused_for_now:
                     await self._sleep(TICK_S)
-                    await self._look(connection, self._first_subject() or subject)
                 if overdue := self._window.overdue(now - self.options.ack_timeout_s):
-                    await self._resend(connection, overdue)
+                    await self._resend(connection, overdue, self._first_subject() or subject)
             except StreamUnavailableError:
                 connection.close()
                 continue
@@ -218,8 +218,7 @@ class Publisher:
             try:
                 connection = await connect(server, self.options.nats, self._settle, self._refuse)
                 self._connection = connection
-                await self._look(connection, subject)
-                await self._resend(connection, self._window.numbers)
+                await self._resend(connection, self._window.numbers, subject)
                 return connection
             except StreamUnavailableError as error:
                 problem = str(error)
@@ -235,34 +234,14 @@ class Publisher:
         if self._connection:
             await self._connection.end()
 
-    async def _look(self, connection: Connection, subject: str) -> None:
-        """Learns the stream that takes the subject, and its duplicate window."""
-        stream = await look_at_stream(connection, subject, self.options.nats.request_timeout_s)
-        self._builder.stream = stream.name
-        self._duplicate_window_s = stream.duplicate_window_s
-        if not self._window.numbered:
-            self._window.high = stream.last_sequence
-
-    async def _resend(self, connection: Connection, numbers: list[int]) -> None:
-        if self.options.message_ids:
-            await self._look_up_old(connection, numbers)
-        connection.write(self._window.again(numbers, connection.inbox, time.monotonic()))
-
-    async def _look_up_old(self, connection: Connection, numbers: list[int]) -> None:
-        """Settles by reading the stream what the server may no longer know the id of."""
-        before = time.monotonic() - self._duplicate_window_s / 2
-        floor = self._window.floor_of_old(numbers, before)
-        if floor is None:
-            return
-        stored = await find_stored(
-            connection,
-            self._builder.stream,
-            run_id=self._builder.origin.run_id,
-            beyond=floor,
-            timeout_s=self.options.nats.request_timeout_s,
-        )
-        acks = [Ack(b"%d" % number, b"%d" % at, b"duplicate") for number, at in stored.items()]
-        self._settle(acks)
+    async def _resend(self, connection: Connection, numbers: list[int], subject: str) -> None:
+        """Sends again those of ``numbers`` that no lane holds, by the lanes as they are now."""
+        await self._lanes.look(connection, subject)
+        searched = None
+        if numbers and self.options.message_ids:
+            searched = await self._lanes.settle_stored(connection, numbers)
+        now = time.monotonic()
+        connection.write(self._window.again(numbers, connection.inbox, now, searched))
 
     def _settle(self, acks: list[Ack]) -> None:
         self._window.settle(acks, time.monotonic())
@@ -271,12 +250,13 @@ class Publisher:
 
     def _refuse(self, number: int, error: dict[str, Any]) -> None:
         if passes(error):
-            self._window.retry(number)
+            self._window.retry(number, stored=not stores_nothing(error))
             return
         message = self._window.refuse(number)
         if message and not self._failure:
+            stream = error.get("stream") or self._builder.stream
             self._failure = PublishRefusedError(
-                f"stream {self._builder.stream} refused a message on {message.subject}: "
+                f"stream {stream} refused a message on {message.subject}: "
                 f"{error.get('description', error)} (error {error.get('err_code', 0)})"
             )
         self._wake.set()

@@ -26,8 +26,10 @@ WRITE_HIGH_WATER = 1 << 20
 CLOSE_TIMEOUT_S = 1.0
 NO_ANSWER = b'{"error":{"code":503}}'
 
+# Not \S: the answer's subject is the longest part, and one excluded character is compared faster.
 _ACK = re.compile(
-    rb'MSG \S+\.(\d+) 1 \d+\r\n\{"stream":"[^"]*", ?"seq": ?(\d+)(, ?"duplicate": ?true|)\}\r\n'
+    rb'MSG [^ ]+\.(\d+) 1 \d+\r\n\{"stream":"([^"]*)", ?"seq": ?(\d+)'
+    rb'(, ?"duplicate": ?true|)\}\r\n'
 )
 _ANSWER = re.compile(rb"H?MSG (\S+) 1 (?:(\d+) )?(\d+)")
 
@@ -39,9 +41,9 @@ class Connection(asyncio.Protocol):
     """One connection; ``closed`` is set when it is over, for whatever reason.
 
     ``settle(acks)`` is called with acknowledgements as they come; ``refuse(number, error)`` for an
-    answer that is not one (JetStream's error object, or ``{"code": 503}`` when nobody answers the
-    subject). A publish is told from another by the last token of its reply subject
-    ``<inbox>.<number>``.
+    answer that is not one (JetStream's error object with the ``stream`` that refuses, or
+    ``{"code": 503}`` when nobody answers the subject). A publish is told from another by the last
+    token of its reply subject ``<inbox>.<number>``.
     """
 
     def __init__(self, settle: Settle, refuse: Refuse) -> None:
@@ -103,8 +105,10 @@ class Connection(asyncio.Protocol):
         self.write(b"PING\r\n")
         return pong
 
-    async def request(self, subject: str, body: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """JSON answer of a JetStream API request.
+    async def request(
+        self, subject: str, body: dict[str, Any], timeout_s: float, *, header: bytes = b""
+    ) -> dict[str, Any]:
+        """JSON answer of a JetStream API request; ``header`` is a whole header block, if any.
 
         Raises StreamUnavailableError when none comes within ``timeout_s`` or nobody listens.
         """
@@ -112,14 +116,19 @@ class Connection(asyncio.Protocol):
         reply = f"{self.inbox}.r{self._requested}"
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._requests[reply] = answer
-        payload = json.dumps(body).encode() if body else b""
+        payload = header + (json.dumps(body).encode() if body else b"")
+        verb, sizes = (b"HPUB", b"%d " % len(header)) if header else (b"PUB", b"")
         self.write(
-            b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply.encode(), len(payload), payload)
+            b"%b %b %b %b%d\r\n%b\r\n"
+            % (verb, subject.encode(), reply.encode(), sizes, len(payload), payload)
         )
         try:
             text = await asyncio.wait_for(answer, timeout_s)
         except TimeoutError as error:
-            raise StreamUnavailableError(f"no answer to {subject} in {timeout_s:g} s") from error
+            said = f": {self.problem}" if self.problem else ""
+            raise StreamUnavailableError(
+                f"no answer to {subject} in {timeout_s:g} s{said}"
+            ) from error
         finally:
             self._requests.pop(reply, None)
         if not text:
@@ -218,10 +227,11 @@ class Connection(asyncio.Protocol):
             return  # the late answer of a request that was given up
         answer: dict[str, Any] = json.loads(payload or NO_ANSWER)
         if "error" in answer:
-            self._refuse(int(number), answer["error"])
+            self._refuse(int(number), {"stream": answer.get("stream"), **answer["error"]})
         else:
+            stream, sequence = answer["stream"].encode(), b"%d" % answer["seq"]
             duplicate = b"duplicate" if answer.get("duplicate") else b""
-            self._settle([Ack(number.encode(), str(answer["seq"]).encode(), duplicate)])
+            self._settle([Ack(number.encode(), stream, sequence, duplicate)])
 
     async def handshake(self, server: Server, context: ssl.SSLContext) -> None:
         """Signs in and subscribes; call once after connecting."""

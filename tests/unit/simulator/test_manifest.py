@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from xxhash import xxh64
 
 from simulator.manifest import (
+    Lane,
     ManifestBuilder,
     Origin,
     canonical_reading,
@@ -74,11 +75,10 @@ def messages() -> list[Message]:
 
 def test_totals_do_not_depend_on_order() -> None:
     """However acknowledgements come, counts and fingerprints are the same sums modulo 2^64."""
-    settled = [(message, number, False) for number, message in enumerate(messages(), 5)]
-    forward, backward = ManifestBuilder(ORIGIN), ManifestBuilder(ORIGIN)
-    forward.acknowledge(settled)
-    for one in reversed(settled):
-        backward.acknowledge([one])
+    forward, backward = ManifestBuilder(ORIGIN, stream="S"), ManifestBuilder(ORIGIN, stream="S")
+    forward.acknowledge(messages(), {"S": range(5, 105)}, 0)
+    for sequence, one in reversed(list(enumerate(messages(), 5))):
+        backward.acknowledge([one], {"S": [sequence]}, 0)
     manifest = forward.build(exhausted=True, unknown=0)
     other = backward.build(exhausted=True, unknown=0)
 
@@ -90,6 +90,31 @@ def test_totals_do_not_depend_on_order() -> None:
     assert set(manifest.devices) == {"d0", "d1", "d2"}
     total = sum(message.fingerprint for message in messages() if message.device == "d0") & MASK
     assert manifest.devices["d0"] == {"readings": 60, "fingerprint": f"{total:016x}"}
+
+
+@pytest.mark.parametrize(
+    ("sequences", "whole"),
+    [
+        ({}, (None, None)),
+        ({"READINGS": [9, 7, 8]}, (7, 9)),
+        ({"READINGS": [9], "READINGS_1": [3, 4]}, (None, None)),
+        ({"READINGS_1": [3, 4, 5]}, (None, None)),
+    ],
+)
+def test_sequences_beside_the_stream_are_of_that_stream(
+    sequences: dict[str, list[int]], whole: tuple[int | None, int | None]
+) -> None:
+    """They are there when it alone acknowledged; each lane has its own in any case."""
+    builder = ManifestBuilder(ORIGIN, stream="READINGS")
+    if sequences:
+        builder.acknowledge(messages()[: sum(map(len, sequences.values()))], sequences, 0)
+    manifest = builder.build(exhausted=True, unknown=0)
+
+    assert (manifest.first_sequence, manifest.last_sequence) == whole
+    assert manifest.lanes == {
+        name: Lane(min(stored), max(stored), len(stored)) for name, stored in sequences.items()
+    }
+    assert sum(lane.messages for lane in manifest.lanes.values()) == manifest.messages
 
 
 @pytest.mark.parametrize(
@@ -109,7 +134,7 @@ def test_the_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "m.json"
     path.write_text("old", encoding="utf-8")
     builder = ManifestBuilder(ORIGIN, stream="READINGS")
-    builder.acknowledge([(messages()[0], 12, True)])
+    builder.acknowledge([messages()[0]], {"READINGS": [12]}, 1)
     write_manifest(builder.build(exhausted=True, unknown=0), path)
     found = json.loads(path.read_text(encoding="utf-8"))
 
@@ -118,6 +143,9 @@ def test_the_file_is_replaced_whole(tmp_path: Path) -> None:
     assert found["seed"] == 7
     assert found["acknowledged_as_duplicate"] == 1
     assert found["devices"]["d0"]["readings"] == 2
+    assert found["lanes"] == {
+        "READINGS": {"first_sequence": 12, "last_sequence": 12, "messages": 1}
+    }
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

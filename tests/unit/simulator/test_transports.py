@@ -23,16 +23,19 @@ def frame(number: int, body: str) -> bytes:
     return b"MSG _INBOX.ab.%d 1 %d\r\n%b\r\n" % (number, len(body), body.encode())
 
 
-REFUSAL = '{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}'
+REFUSAL = (
+    '{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},'
+    '"stream":"S_2","seq":0}'
+)
 NO_RESPONDER = b"HMSG _INBOX.ab.9 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n"
 FRAMES: list[tuple[bytes, object]] = [
-    (frame(1, '{"stream":"S", "seq":11}'), ("1", "11", False)),
-    (frame(22, '{"stream":"S","seq":120}'), ("22", "120", False)),
-    (frame(3, '{"stream":"S", "seq":13,"duplicate": true}'), ("3", "13", True)),
-    (frame(4, '{"stream":"S","domain":"hub","seq":14}'), ("4", "14", False)),
-    (frame(5, '{"stream":"S","domain":"hub","seq":15,"duplicate":true}'), ("5", "15", True)),
-    (frame(6, REFUSAL), (6, 10077)),
-    (NO_RESPONDER, (9, 503)),
+    (frame(1, '{"stream":"S", "seq":11}'), ("1", "S", "11", False)),
+    (frame(22, '{"stream":"S_1","seq":120}'), ("22", "S_1", "120", False)),
+    (frame(3, '{"stream":"S", "seq":13,"duplicate": true}'), ("3", "S", "13", True)),
+    (frame(4, '{"stream":"S","domain":"hub","seq":14}'), ("4", "S", "14", False)),
+    (frame(5, '{"stream":"T","domain":"hub","seq":15,"duplicate":true}'), ("5", "T", "15", True)),
+    (frame(6, REFUSAL), (6, "S_2", 10077)),
+    (NO_RESPONDER, (9, None, 503)),
     (b"PING\r\n", None),
     (b"+OK\r\n", None),
     (b'INFO {"max_payload":77}\r\n', None),
@@ -45,10 +48,12 @@ async def parse(pieces: list[bytes]) -> tuple[list[object], Connection]:
     seen: list[object] = []
 
     def settle(acks: list[Ack]) -> None:
-        seen.extend((number.decode(), at.decode(), bool(twice)) for number, at, twice in acks)
+        seen.extend(
+            (n.decode(), stream.decode(), at.decode(), bool(d)) for n, stream, at, d in acks
+        )
 
     def refuse(number: int, error: dict[str, Any]) -> None:
-        seen.append((number, error.get("err_code", error["code"])))
+        seen.append((number, error["stream"], error.get("err_code", error["code"])))
 
     connection = Connection(settle, refuse)
     for piece in pieces:
@@ -80,7 +85,7 @@ def test_an_acknowledgement_inside_a_payload_is_not_one() -> None:
     data = b"MSG _INBOX.ab.r1 1 %d\r\n%b\r\n" % (len(text), text.encode())
     seen, connection = asyncio.run(parse([data + frame(2, '{"stream":"S","seq":12}')]))
 
-    assert seen == [("2", "12", False)]
+    assert seen == [("2", "S", "12", False)]
     assert connection._rest == b""
 
 
