@@ -106,8 +106,8 @@ class Mapping:
 
     def example(self, number: int) -> str:
         """A subject that matches ``source``; another one for each ``number``."""
-        last = self.source.removesuffix(".>")
-        return f"{last.replace('*', f'probe-{number}')}{'.probe' if last != self.source else ''}"
+        tokens = self.source.replace("*", f"probe-{number}", 1).split(".")
+        return ".".join("probe" if one in ("*", ">") else one for one in tokens)
 
 
 def mappings(settings: Settings, contract: Contract) -> list[Mapping]:

@@ -22,6 +22,7 @@ UNITS = {
     "_rows": "rows",
     "_port": "port number",
     "replicas": "copies",
+    "lanes.count": "lanes",
     "threads": "threads",
     ".share": "0 to 1",
 }
