@@ -23,15 +23,19 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:
+    """A platform of their own: nobody else may use the names of the dashboards."""
+    folder = tmp_path_factory.mktemp("dashboards-servers")
+    with Devstack(folder, ephemeral_ports=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def pipeline(
-    tmp_path_factory: pytest.TempPathFactory, collector: Collector
+    servers: Devstack, tmp_path_factory: pytest.TempPathFactory, collector: Collector
 ) -> Iterator[StandardLane]:
-    """Both writers over a platform of their own, with sample readings stored in both sinks."""
-    folder = tmp_path_factory.mktemp("dashboards")
-    with (
-        Devstack(folder / "devstack", ephemeral_ports=True) as stack,
-        StandardLane(stack, folder / "lane", "dashboards") as lane,
-    ):
+    """Both writers, with sample readings stored in both sinks."""
+    with StandardLane(servers, tmp_path_factory.mktemp("dashboards"), "dashboards") as lane:
         lane.init()
         lane.publish([*readings(COUNT, datetime.now(UTC)), b"not json"])
         for path in ("hot", "lake"):

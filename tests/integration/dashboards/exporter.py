@@ -17,7 +17,7 @@ from tests.support.waiting import until
 from tests.unit.dashboards.boards import ROOT
 
 NO_GO = "no go here, which NATS' exporter is built with"
-SOURCE = Path(__file__).parent / "exporter"
+SOURCE = Path(__file__).parent / "nats_exporter"
 MODULE = "github.com/nats-io/prometheus-nats-exporter"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "iot-lakehouse"
 BUILD_S = 500.0

@@ -11,7 +11,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from ingest.clickhouse_client import connect
 from tests.integration.dashboards.standard import VARIABLES, StandardLane
-from tests.unit.dashboards.boards import TABLE, Question, questions
+from tests.unit.dashboards.boards import TABLE, Question, metric_names, questions
 from tests.unit.dashboards.grafana import Window
 from tests.unit.dashboards.macros import CLICKHOUSE, sql
 
@@ -68,6 +68,26 @@ def test_a_value_with_a_quote_stays_a_value(pipeline: StandardLane) -> None:
             client = connect(pipeline.settings.clickhouse, database="default")
             assert client.query(text).result_rows == []
             client.close()
+
+
+PLACES = {
+    "ClickHouseMetrics_": "SELECT metric FROM system.metrics",
+    "ClickHouseProfileEvents_": (
+        "SELECT event FROM system.events SETTINGS system_events_show_zero_values = 1"
+    ),
+}
+"""Where the server's exporter takes its metrics from. Asynchronous ones are only in a server."""
+
+
+@pytest.mark.parametrize("prefix", PLACES)
+def test_clickhouse_has_the_metrics_of_the_dashboards(pipeline: StandardLane, prefix: str) -> None:
+    """The engine knows every name behind its prefix."""
+    used = {name.removeprefix(prefix) for name in metric_names(prefix)}
+    assert used
+    client = connect(pipeline.settings.clickhouse, database="default")
+    known = {str(row[0]) for row in client.query(PLACES[prefix]).result_rows}
+    client.close()
+    assert used <= known, f"unknown to ClickHouse: {sorted(used - known)}"
 
 
 def test_sample_values_are_what_the_panels_show(pipeline: StandardLane) -> None:

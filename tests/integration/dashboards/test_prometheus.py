@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from devstack.supervisor import Devstack
 from ingest.metrics import Metrics
 from tests.integration.dashboards.exporter import BUILD_S, Exporter
-from tests.integration.dashboards.prometheus import Prometheus
+from tests.integration.dashboards.prometheus import Prometheus, Series
 from tests.integration.dashboards.standard import VARIABLES, StandardLane
-from tests.platform.gate.promql import metrics
 from tests.support.waiting import until
-from tests.unit.dashboards.boards import Question, boards, questions
+from tests.unit.dashboards.boards import Question, boards, metric_names, questions
 from tests.unit.dashboards.grafana import Window, put_in
 
 ALL = [one for one in questions("prometheus") if one.panel != "variable"]
@@ -46,9 +46,14 @@ def expression(text: str) -> str:
 def expect_series(prometheus: Prometheus, question: Question) -> None:
     """At least one, with every label that is in the legend."""
     text = expression(question.text)
-    for one in until(lambda: prometheus.query(text), f"{question} has series: {text}"):
+    for one in series(prometheus, question, text):
         missing = drawn_by(question) - one.keys()
         assert not missing, f"{question}: series {one} has no {missing}"
+
+
+def series(prometheus: Prometheus, question: Question, text: str) -> list[Series]:
+    """Those of the expression, once there are some."""
+    return until(lambda: prometheus.query(text), f"{question} has series: {text}")
 
 
 def drawn_by(question: Question) -> set[str]:
@@ -78,13 +83,12 @@ def test_prometheus_takes_every_query(prometheus: Prometheus) -> None:
         if question.panel == "variable":
             found = re.fullmatch(r"label_values\((\w+), (\w+)\)", question.text)
             assert found is not None, question.text
-            name, label = found[1], found[2]
-            assert until(lambda name=name: prometheus.query(name), str(question))[0][label]
+            assert series(prometheus, question, found[1])[0][found[2]]
 
 
 def test_every_metric_of_the_writers_is_shown() -> None:
     """What is exported and on no dashboard is looked at by nobody."""
-    shown = {re.sub(r"_(bucket|sum|count)$", "", name) for one in ALL for name in metrics(one.text)}
+    shown = {re.sub(r"_(bucket|sum|count)$", "", name) for name in metric_names()}
     exported = {
         f"{family.name}_total" if family.type == "counter" else family.name
         for path in ("hot", "lake")
@@ -94,12 +98,13 @@ def test_every_metric_of_the_writers_is_shown() -> None:
 
 
 @pytest.mark.timeout(BUILD_S + 120)
+@pytest.mark.usefixtures("traffic")
 def test_every_panel_of_nats_has_series(
-    pipeline: StandardLane, traffic: None, tmp_path_factory: pytest.TempPathFactory
+    servers: Devstack, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """From the exporter that compose and the cluster run, over the real server."""
     folder = tmp_path_factory.mktemp("nats")
-    monitor = pipeline.stack.endpoints["nats"]["monitor"]
+    monitor = servers.endpoints["nats"]["monitor"]
     with (
         Exporter(folder, monitor) as exporter,
         Prometheus(folder, {"nats": [exporter.address]}) as prometheus,

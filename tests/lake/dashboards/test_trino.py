@@ -16,9 +16,8 @@ from requests import Session
 
 from pipelines.trino_link import address_of
 from tests.integration.dashboards.standard import VARIABLES, StandardLane
-from tests.platform.gate.promql import metrics
 from tests.support.lakehouse import lakehouse_of
-from tests.unit.dashboards.boards import TABLE, Question, questions
+from tests.unit.dashboards.boards import TABLE, Question, metric_names, questions
 from tests.unit.dashboards.grafana import Window
 from tests.unit.dashboards.macros import TRINO, sql
 
@@ -106,13 +105,7 @@ def test_trino_exports_the_metrics_of_its_dashboard(history: StandardLane) -> No
     with urllib.request.urlopen(request, timeout=30, context=context) as answer:
         text = answer.read().decode()
     exported = {line.split("{")[0].split(" ")[0] for line in text.splitlines()}
-    used = {
-        name
-        for one in questions("prometheus")
-        if one.board == "trino"
-        for name in metrics(one.text)
-        if name.startswith("trino_")
-    }
+    used = metric_names("trino_", "trino")
     assert len(used) > 8
     renamed = {RENAMED.get(name, name) for name in used}
     assert renamed <= exported, f"not exported: {sorted(renamed - exported)}"

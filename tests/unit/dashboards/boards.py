@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.platform.gate.promql import metrics
+
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "platform/observability/dashboards"
 TIME_SERIES, TABLE = 0, 1
@@ -64,6 +66,17 @@ def questions(source: str) -> list[Question]:
     return [
         question for board in boards() for question in _asked(board) if question.source == source
     ]
+
+
+def metric_names(prefix: str = "", board: str = "") -> set[str]:
+    """Metrics that panels of Prometheus read, of one dashboard or all, with this prefix."""
+    return {
+        name
+        for one in questions("prometheus")
+        if one.panel != "variable" and board in ("", one.board)
+        for name in metrics(one.text)
+        if name.startswith(prefix)
+    }
 
 
 def _asked(board: Board) -> Iterator[Question]:
