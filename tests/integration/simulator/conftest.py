@@ -97,6 +97,19 @@ class NatsServer:
                 return int(json.loads(file.read_text())["nats"][0].rpartition(":")[2])
         return None
 
+    def reload(self, config: str) -> None:
+        """Puts another configuration into force while clients stay connected."""
+        log = self.folder / "server.log"
+        done = "Reloaded server configuration"
+        before = log.read_text().count(done)
+        self.config = config
+        (self.folder / "server.conf").write_text(config, encoding="utf-8")
+        self.send(signal.SIGHUP)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while log.read_text().count(done) == before:
+            assert time.monotonic() < deadline, f"no reload:\n{log.read_text()}"
+            time.sleep(0.005)
+
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to the process."""
         assert self.process is not None
