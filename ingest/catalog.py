@@ -35,7 +35,7 @@ def connect(settings: Settings) -> Catalog:
         "s3.access-key-id": settings.s3.access_key.get_secret_value(),
         "s3.secret-access-key": settings.s3.secret_key.get_secret_value(),
         "s3.region": settings.s3.region,
-        "s3.path-style-access": "true",
+        "s3.force-virtual-addressing": str(settings.s3.addressing == "virtual").lower(),
         "s3.connect-timeout": "5",
         "s3.request-timeout": str(settings.catalog.timeout_s),
         TIMEOUT_PROPERTY: str(settings.catalog.timeout_s),
@@ -73,5 +73,10 @@ def _auth(settings: Settings) -> dict[str, str]:
             "client.region": settings.s3.region,
         }
     if settings.catalog.auth == "oauth2" and settings.catalog.credential:
-        return {"credential": settings.catalog.credential.get_secret_value()}
+        server_uri = settings.catalog.oauth2_server_uri
+        return {
+            "credential": settings.catalog.credential.get_secret_value(),
+            "scope": settings.catalog.oauth2_scope,
+            **({"oauth2-server-uri": server_uri} if server_uri else {}),
+        }
     return {}

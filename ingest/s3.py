@@ -18,7 +18,7 @@ REFUSED = frozenset(
 
 
 def connect(settings: S3Settings) -> Any:
-    """A boto3 S3 client with short time limits and path-style addresses."""
+    """A boto3 S3 client with short time limits."""
     return boto3.client(
         "s3",
         endpoint_url=settings.endpoint,
@@ -29,7 +29,7 @@ def connect(settings: S3Settings) -> Any:
             connect_timeout=3,
             read_timeout=20,
             retries={"max_attempts": 2, "mode": "standard"},
-            s3={"addressing_style": "path"},
+            s3={"addressing_style": settings.addressing},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),

@@ -87,6 +87,9 @@ class S3Settings(Section):
     access_key: SecretStr = Field(SecretStr(""), description="Access key id")
     secret_key: SecretStr = Field(SecretStr(""), description="Secret access key")
     region: str = Field("us-east-1", description="Region")
+    addressing: Literal["path", "virtual"] = Field(
+        "path", description="Where the bucket stands in a URL: in the path, or before the host"
+    )
     bucket: str = Field("raw", description="Bucket that `ingest init` makes, versioned")
 
 
@@ -98,6 +101,12 @@ class CatalogSettings(Section):
     auth: Literal["none", "sigv4", "oauth2"] = Field("none", description="How requests are signed")
     signing_name: str = Field("s3tables", description="Service name in a SigV4 signature")
     credential: SecretStr | None = Field(None, description="OAuth2 client id:secret")
+    oauth2_server_uri: str = Field(
+        "", description="URL that gives OAuth2 tokens; empty: the catalog's own"
+    )
+    oauth2_scope: str = Field(
+        "catalog", description="OAuth2 scope; Polaris wants PRINCIPAL_ROLE:ALL"
+    )
     timeout_s: Positive = Field(30.0, description="Longest catalog request")
 
 

@@ -15,7 +15,7 @@ from ingest.proof.arrow_side import ArrowSide
 from ingest.proof.canonical_sql import literal
 from ingest.proof.side import Columns, Side
 from ingest.proof.sql_side import SqlSide
-from ingest.settings import Settings
+from ingest.settings import S3Settings, Settings
 
 NAME = "iceberg"
 
@@ -58,7 +58,7 @@ def iceberg_source(settings: Settings, table: Table) -> str:
             f"the table lies at {table.location()} with metadata at {table.metadata_location};"
             " expected both below one s3:// location"
         )
-    url = f"{settings.s3.endpoint.rstrip('/')}/{path.rstrip('/')}/"
+    url = _url(settings.s3, path.rstrip("/"))
     metadata = table.metadata_location.removeprefix(table.location()).lstrip("/")
     arguments = (
         url,
@@ -67,6 +67,16 @@ def iceberg_source(settings: Settings, table: Table) -> str:
     )
     listed = ", ".join(map(literal, arguments))
     return f"icebergS3({listed}, SETTINGS iceberg_metadata_file_path = {literal(metadata)})"
+
+
+def _url(s3: S3Settings, path: str) -> str:
+    """The HTTP address of ``bucket/key/``."""
+    endpoint = s3.endpoint.rstrip("/")
+    if s3.addressing == "path":
+        return f"{endpoint}/{path}/"
+    scheme, _, host = endpoint.partition("://")
+    bucket, _, key = path.partition("/")
+    return f"{scheme}://{bucket}.{host}/{key}/"
 
 
 def _query_settings(*, full: bool) -> dict[str, Any]:

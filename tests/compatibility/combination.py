@@ -31,3 +31,9 @@ class Combination:
     bucket: str = ""
     """A bucket that the catalog's owner makes before `ingest init`."""
     refused: str = ""
+    lake_variables: dict[str, str] = field(default_factory=dict)
+    """Variables of the lake writer alone."""
+    oauth2: bool = False
+    """Clients get into the catalog by a token, for the keys of the store."""
+    resolves: str = ""
+    """A domain that has to lead to this machine, with the buckets below it."""

@@ -34,20 +34,21 @@ def _each(combinations: list[Combination]) -> pytest.MarkDecorator:
 
 @_each([one for one in ALL if not one.refused])
 def test_what_was_sent_is_what_both_sinks_hold(
-    pipeline: TestLane, record_property: Callable[[str, object], None]
+    combination: Combination, pipeline: TestLane, record_property: Callable[[str, object], None]
 ) -> None:
     """20,000 messages, a kill of each writer in mid-stream, a new column, and the proof."""
     pipeline.ingest("init")
     _expect_no_problem(pipeline)
     manifest = pipeline.folder / "manifest.json"
-    hot, lake = pipeline.start("hot"), pipeline.start("lake")
+    of_lake = combination.lake_variables
+    hot, lake = pipeline.start("hot"), pipeline.start("lake", **of_lake)
     for writer in (hot, lake):
         wait_said(writer, "listening", 60)
     with _simulator(pipeline, manifest) as simulator:
         pipeline.wait_hot(MIDST, 60)
         hot = _killed_and_restarted(pipeline, "hot", hot, simulator)
         pipeline.wait_lake(MIDST, 60)
-        lake = _killed_and_restarted(pipeline, "lake", lake, simulator)
+        lake = _killed_and_restarted(pipeline, "lake", lake, simulator, **of_lake)
         for writer in (hot, lake):
             wait_said(writer, "writing", 60)
         _add_a_column(pipeline)
@@ -92,13 +93,17 @@ def _simulator(lane: TestLane, manifest: Path) -> subprocess.Popen[bytes]:
 
 
 def _killed_and_restarted(
-    lane: TestLane, path: str, writer: Writer, simulator: subprocess.Popen[bytes]
+    lane: TestLane,
+    path: str,
+    writer: Writer,
+    simulator: subprocess.Popen[bytes],
+    **variables: str,
 ) -> Writer:
     """Another writer in the place of one that was killed while messages came in."""
     assert simulator.poll() is None, "the simulator had ended before the kill"
     writer.kill()
     assert writer.process.returncode == -signal.SIGKILL
-    return lane.start(path)
+    return lane.start(path, **variables)
 
 
 def _add_a_column(lane: TestLane) -> None:

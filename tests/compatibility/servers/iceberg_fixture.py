@@ -46,13 +46,13 @@ class IcebergFixture:
             "CATALOG_S3_SECRET__ACCESS__KEY": place.secrets["s3_secret_key"],
             "CATALOG_CLIENT_REGION": self.region,
             "CATALOG_INCLUDE__CREDENTIALS": str(self.vends).lower(),
-            "REST_PORT": str(place.ports["http"]),
+            "CATALOG_REST_PORT": str(place.ports["http"]),
             "AWS_REGION": self.region,
         }
         main = "org.apache.iceberg.rest.RESTCatalogServer"
         folder = made("iceberg-fixture", "1.11.0")
         # The store must be there before the first table is made, not before this starts.
-        flags = ["-Xmx256M", "-XX:TieredStopAtLevel=1", f"-Drest.port={place.ports['http']}"]
+        flags = ["-Xmx256M", "-XX:TieredStopAtLevel=1", "--enable-native-access=ALL-UNNAMED"]
         return Launch([str(JAVA), *flags, "-cp", f"{folder}/*", main], environment)
 
     def is_healthy(self, place: Place) -> bool:
