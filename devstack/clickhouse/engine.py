@@ -52,7 +52,7 @@ _USERS_CONFIG = """<clickhouse>
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished statement did; rows and bytes are the engine's own counts."""
+    """What a finished statement did; rows and bytes are the engine's own counts, 0 if it has none."""
 
     data: bytes
     read_rows: int
@@ -84,8 +84,9 @@ class Connection:
             data=result.bytes() or b"",
             read_rows=result.storage_rows_read(),
             read_bytes=result.storage_bytes_read(),
-            written_rows=result.rows_written(),
-            written_bytes=result.bytes_written(),
+            # Engines before 26.7 do not tell what a statement wrote.
+            written_rows=getattr(result, "rows_written", int)(),
+            written_bytes=getattr(result, "bytes_written", int)(),
             result_rows=result.rows_read(),
             elapsed_seconds=result.elapsed(),
         )
