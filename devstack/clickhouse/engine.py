@@ -52,7 +52,7 @@ _USERS_CONFIG = """<clickhouse>
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished statement did; rows and bytes are the engine's own counts, 0 if it has none."""
+    """What a finished statement did; rows and bytes are the engine's counts, 0 without one."""
 
     data: bytes
     read_rows: int
