@@ -74,7 +74,7 @@ lint: setup ## Format, style, types, dependency rules, generated documents
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy scripts/claims.py scripts/dev.py scripts/env.py
-	$(BIN)/mypy -p tests.platform.gate -p tests.platform.components
+	$(BIN)/mypy -p tests.platform.gate -p tests.platform.components -p tests.images
 	$(BIN)/lint-imports
 	$(PY) scripts/claims.py --check
 

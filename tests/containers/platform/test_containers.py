@@ -39,8 +39,8 @@ def owned_by(pid: int) -> list[Any]:
     """Containers and networks of a process."""
     with closing(docker.from_env()) as client:
         wanted = {"label": f"{OWNER}={pid}"}
-        found: list[Any] = client.containers.list(all=True, filters=wanted)
-        return found + client.networks.list(filters=wanted)
+        containers: list[Any] = client.containers.list(all=True, filters=wanted)
+        return [*containers, *client.networks.list(filters=wanted)]
 
 
 @pytest.fixture
