@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -18,8 +19,9 @@ from devstack.state import State
 from devstack.supervisor import SERVICES, Devstack, place_of
 from ingest.contract import load_contract
 from ingest.lane_mapping import wrong_mappings
-from ingest.lanes import Mapping, mappings, mappings_block
-from tests.support.lane import TestLane, reading
+from ingest.lanes import Mapping, each_lane, mappings, mappings_block
+from ingest.status import lane_status
+from tests.support.lane import TestLane, Writer, reading
 from tests.support.waiting import until
 
 MALFORMED = 0.02
@@ -142,7 +144,7 @@ def test_the_number_of_lanes_changes_while_sensors_send(
     laned.ingest("init", IOT_LANES__COUNT="1")
     first = laned.start("all", IOT_LANES__COUNT="1")
     manifest = laned.folder / "manifest.json"
-    sensors = fleet(laned, manifest, count=30_000, rate=3_000)
+    sensors = fleet(laned, manifest, rate=1_000)
     until(lambda: first.said("batch"), "a batch")
     assert first.drain() == 0
 
@@ -152,6 +154,9 @@ def test_the_number_of_lanes_changes_while_sensors_send(
     spread(mapped_stack, laned, 3)
     until(lambda: len(lanes_of(writers.said("batch"))) == 3, "batches of three lanes")
     spread(mapped_stack, laned, 2)
+    seen = len(writers.said("batch"))
+    until(lambda: len(writers.said("batch")) > seen, "a batch after it")
+    sensors.process.send_signal(signal.SIGINT)
     assert sensors.wait(60) == 0
     wait_all(laned, manifest)
     assert writers.drain() == 0
@@ -202,15 +207,20 @@ def test_a_lane_must_be_named_where_one_is_meant(laned: TestLane) -> None:
         assert sentence in done.stderr
 
 
-def fleet(lane: TestLane, manifest: Path, *, count: int, rate: int) -> subprocess.Popen[bytes]:
-    """sensor-sim on the contract's subjects."""
+def fleet(lane: TestLane, manifest: Path, *, rate: int, count: int | None = None) -> Writer:
+    """sensor-sim on the contract's subjects; it ends with the lane."""
     command = [sys.executable, "-m", "simulator", "run", "--devices", "60", "--quiet"]
-    command += ["--count", str(count), "--rate", str(rate), "--malformed", str(MALFORMED)]
+    command += ["--count", str(count)] if count else ["--duration", "300"]
+    command += ["--rate", str(rate), "--malformed", str(MALFORMED)]
     command += ["--subject-prefix", lane.subject_root, "--manifest", str(manifest)]
-    with (lane.folder / "fleet.log").open("wb") as log:
-        return subprocess.Popen(
-            command, cwd=lane.folder, env=lane.env, stdout=log, stderr=subprocess.STDOUT
+    log = lane.folder / "fleet.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=lane.folder, env=lane.env, stdout=output, stderr=subprocess.STDOUT
         )
+    sensors = Writer(process, log)
+    lane.writers.append(sensors)
+    return sensors
 
 
 def pid_of(started: list[dict[str, object]], path: str) -> int | None:
@@ -233,12 +243,12 @@ def wait_all(lane: TestLane, manifest: Path) -> None:
     wanted = json.loads(manifest.read_bytes())["lanes"]
 
     def stored() -> bool:
-        found = json.loads(lane.ingest("status", "--output", "json").stdout)["lanes"]
-        by_lane = {one["lane"]: one for one in found}
+        found = [asyncio.run(lane_status(one)) for one in each_lane(lane.settings)]
         return all(
-            by_lane[name][path]["position"] >= stretch["last_sequence"]
-            for name, stretch in wanted.items()
-            for path in ("hot", "lake")
+            path is not None and path.position >= wanted[one.lane]["last_sequence"]
+            for one in found
+            if one.lane in wanted
+            for path in (one.hot, one.lake)
         )
 
     until(stored, "both sinks at the end", 60, every_s=0.5)
