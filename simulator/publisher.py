@@ -16,13 +16,14 @@ from typing import Any
 
 from ingest.errors import StreamUnavailableError
 from ingest.settings import NatsSettings
+from simulator.connect import connect
 from simulator.errors import PublishRefusedError, PublishStalledError, passes, stores_nothing
 from simulator.lanes import Lanes
 from simulator.manifest import Manifest, ManifestBuilder, Origin
 from simulator.readings import Message
 from simulator.servers import parse_servers
 from simulator.source import Source
-from simulator.transports import Connection, connect
+from simulator.transports import Connection
 from simulator.window import Ack, Window
 
 MAX_WRITE = 512

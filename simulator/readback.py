@@ -7,7 +7,6 @@ blind resend would store it twice.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 from dataclasses import dataclass
@@ -83,9 +82,8 @@ async def find_stored(
     for start in range(0, len(sequences), REQUESTS_AT_ONCE):
         part = sequences[start : start + REQUESTS_AT_ONCE]
         subject = f"$JS.API.STREAM.MSG.GET.{state.name}"
-        answers = await asyncio.gather(
-            *(connection.request(subject, {"seq": one}, timeout_s) for one in part)
-        )
+        wanted = [{"seq": one} for one in part]
+        answers = await connection.request_all(subject, wanted, timeout_s)
         for sequence, answer in zip(part, answers, strict=True):
             number = _number(state.name, answer, run_id)
             if number is not None:

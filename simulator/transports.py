@@ -14,11 +14,10 @@ import re
 import secrets
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from ingest.errors import SettingsError, StreamUnavailableError
-from ingest.settings import NatsSettings
+from ingest.errors import StreamUnavailableError
 from simulator.servers import Server
 from simulator.window import Ack
 
@@ -112,29 +111,46 @@ class Connection(asyncio.Protocol):
 
         Raises StreamUnavailableError when none comes within ``timeout_s`` or nobody listens.
         """
-        self._requested += 1
-        reply = f"{self.inbox}.r{self._requested}"
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._requests[reply] = answer
-        payload = header + (json.dumps(body).encode() if body else b"")
-        verb, sizes = (b"HPUB", b"%d " % len(header)) if header else (b"PUB", b"")
-        self.write(
-            b"%b %b %b %b%d\r\n%b\r\n"
-            % (verb, subject.encode(), reply.encode(), sizes, len(payload), payload)
-        )
+        (answer,) = await self.request_all(subject, [body], timeout_s, header=header)
+        return answer
+
+    async def request_all(
+        self,
+        subject: str,
+        bodies: Sequence[dict[str, Any]],
+        timeout_s: float,
+        *,
+        header: bytes = b"",
+    ) -> list[dict[str, Any]]:
+        """Answers of several requests, sent in one write; see ``request``."""
+        waiting: dict[str, asyncio.Future[bytes]] = {}
+        frames = []
+        for body in bodies:
+            self._requested += 1
+            reply = f"{self.inbox}.r{self._requested}"
+            waiting[reply] = asyncio.get_running_loop().create_future()
+            payload = header + (json.dumps(body).encode() if body else b"")
+            verb, sizes = (b"HPUB", b"%d " % len(header)) if header else (b"PUB", b"")
+            frames.append(
+                b"%b %b %b %b%d\r\n%b\r\n"
+                % (verb, subject.encode(), reply.encode(), sizes, len(payload), payload)
+            )
+        self._requests |= waiting
+        self.write(b"".join(frames))
         try:
-            text = await asyncio.wait_for(answer, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                texts = [await answer for answer in waiting.values()]
         except TimeoutError as error:
             said = f": {self.problem}" if self.problem else ""
             raise StreamUnavailableError(
                 f"no answer to {subject} in {timeout_s:g} s{said}"
             ) from error
         finally:
-            self._requests.pop(reply, None)
-        if not text:
+            for reply in waiting:
+                self._requests.pop(reply, None)
+        if not all(texts):
             raise StreamUnavailableError("JetStream does not answer: is it enabled on the server?")
-        found: dict[str, Any] = json.loads(text)
-        return found
+        return [json.loads(text) for text in texts]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio when connected."""
@@ -261,35 +277,3 @@ class Connection(asyncio.Protocol):
             b"CONNECT %b\r\nSUB %b.* 1\r\n" % (json.dumps(given).encode(), self.inbox.encode())
         )
         await self.ping()
-
-
-async def connect(
-    server: Server, settings: NatsSettings, settle: Settle, refuse: Refuse
-) -> Connection:
-    """A connection that is signed in and ready to publish.
-
-    Raises SettingsError when the server refuses the credentials or its certificate is not trusted,
-    StreamUnavailableError when it does not answer.
-    """
-    loop = asyncio.get_running_loop()
-    connection = Connection(settle, refuse)
-    context = ssl.create_default_context(
-        cafile=str(settings.tls_ca_file) if settings.tls_ca_file else None
-    )
-    try:
-        async with asyncio.timeout(settings.connect_timeout_s):
-            await loop.create_connection(lambda: connection, server.host, server.port)
-            await connection.handshake(server, context)
-    except ssl.SSLError as error:
-        await connection.end()
-        raise SettingsError(f"NATS at {server.name}: TLS failed: {error.reason}") from error
-    except (OSError, TimeoutError, StreamUnavailableError) as error:
-        await connection.end()
-        if "authorization" in connection.problem.lower():
-            raise SettingsError(
-                f"NATS at {server.name} refuses the credentials (--url, IOT_NATS__URL)"
-            ) from error
-        raise StreamUnavailableError(
-            f"NATS at {server.name} does not answer: {connection.problem or error!r}"
-        ) from error
-    return connection

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from nats.js.api import SubjectTransform
 
+from simulator.connect import connect
 from simulator.errors import PublishRefusedError
 from simulator.fleet import Fleet, FleetOptions
 from simulator.lanes import Lanes
 from simulator.manifest import ManifestBuilder, Origin
 from simulator.publisher import Publisher, PublishOptions, new_run_id
 from simulator.servers import parse_servers
-from simulator.transports import connect
 from simulator.window import Window
 
 LANES = ("READINGS", "READINGS_1", "READINGS_2")
