@@ -37,7 +37,7 @@ demo: setup ## The whole pipeline on this machine with 500,000 readings, and the
 
 .PHONY: test
 test: setup ## Every test, on real servers, without containers; ARGS="tests/unit" for some
-	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/lake --ignore=tests/platform --ignore=tests/containers $(ARGS)
+	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/lake --ignore=tests/platform --ignore=tests/containers --ignore=tests/compatibility $(ARGS)
 
 .PHONY: test-lake
 test-lake: setup ## The tests that need Trino (fetched once, 0.8 GB) and Chromium
@@ -50,6 +50,15 @@ test-containers: setup ## The integration tests on the servers in containers; ne
 	@scripts/docker_daemon.sh start
 	@tests/images/build.sh
 	@exec $(BIN)/pytest --platform=containers -n $(WORKERS) --dist worksteal $(IN_CONTAINERS) $(ARGS)
+
+.PHONY: test-compatibility
+test-compatibility: setup ## The pipeline on servers in other versions and of other makers; ARGS="-k minio"
+	@scripts/compatibility.sh $(ARGS)
+
+.PHONY: compatibility
+compatibility: setup ## Run all of test-compatibility and write what came of it into docs/compatibility.md
+	-@scripts/compatibility.sh --record $(ARGS)
+	$(PY) -m tests.compatibility.table
 
 .PHONY: platform-check
 platform-check: setup ## Whether platform/ is sound: no cluster needed
@@ -74,7 +83,7 @@ lint: setup ## Format, style, types, dependency rules, generated documents
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy scripts/claims.py scripts/dev.py scripts/env.py
-	$(BIN)/mypy -p tests.platform.gate -p tests.platform.components -p tests.images
+	$(BIN)/mypy -p tests.platform.gate -p tests.platform.components -p tests.images -p tests.compatibility
 	$(BIN)/lint-imports
 	$(PY) scripts/claims.py --check
 

@@ -16,6 +16,8 @@ from ingest.settings import Settings
 from ingest.sinks.clickhouse_schema import DEDUPLICATION_WINDOW, add_column_statements
 
 OLDEST_VERSION = (24, 8)
+OLDEST_RUN = (26, 1)
+"""The oldest that the project has been run with: docs/compatibility.md."""
 INIT = "run `ingest init`"
 REQUIRED_SETTINGS = {
     "fsync_after_insert": 1,
@@ -55,6 +57,10 @@ def examine(settings: Settings, contract: Contract) -> list[Finding]:
 def _examine_version(client: Client, findings: Findings) -> None:
     version = str(client.server_version)
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if OLDEST_VERSION <= numbers < OLDEST_RUN:
+        run = ".".join(map(str, OLDEST_RUN))
+        findings.note("version", version, f"has been run with {run} and newer only; prefer those")
+        return
     findings.require(
         "version",
         version,

@@ -9,6 +9,7 @@ from ingest.provision_step import Step
 from ingest.settings import S3Settings
 
 MISSING = frozenset({"404", "NoSuchBucket", "NotFound"})
+NAMELESS_REGION = "us-east-1"
 VERSIONING_ON = {"Status": "Enabled"}
 
 
@@ -19,7 +20,7 @@ def make(settings: S3Settings) -> Step:
     """
     try:
         client = s3.connect(settings)
-        made = _make_bucket(client, settings.bucket)
+        made = _make_bucket(client, settings)
         versioned = client.get_bucket_versioning(Bucket=settings.bucket).get("Status") == "Enabled"
         if not versioned:
             client.put_bucket_versioning(
@@ -34,12 +35,19 @@ def make(settings: S3Settings) -> Step:
     return Step("bucket", settings.bucket, "changed", ("versioning turned on",))
 
 
-def _make_bucket(client: Any, name: str) -> bool:
+def _make_bucket(client: Any, settings: S3Settings) -> bool:
     try:
-        client.head_bucket(Bucket=name)
+        client.head_bucket(Bucket=settings.bucket)
     except s3.FAILURES as error:
         if s3.error_code(error) not in MISSING:
             raise
-        client.create_bucket(Bucket=name)
+        client.create_bucket(Bucket=settings.bucket, **_region(settings.region))
         return True
     return False
+
+
+def _region(name: str) -> dict[str, dict[str, str]]:
+    """AWS refuses a bucket whose region is not said, and us-east-1 when it is."""
+    if name == NAMELESS_REGION:
+        return {}
+    return {"CreateBucketConfiguration": {"LocationConstraint": name}}

@@ -132,7 +132,8 @@ def _expect_no_problem(lane: TestLane) -> list[str]:
     findings: list[dict[str, Any]] = json.loads(done.stdout)
     assert [one for one in findings if one["verdict"] == "problem"] == []
     assert done.returncode == 0, done.stderr
-    return [f"{one['check']}: {one['found']}" for one in findings if one["verdict"] == "note"]
+    noted = (one for one in findings if one["verdict"] == "note" and one["part"] != "Trino")
+    return [f"{one['check']}: {one['found']}" for one in noted]
 
 
 def _expect_proven(lane: TestLane, manifest: Path) -> str:
