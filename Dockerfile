@@ -2,6 +2,13 @@
 #   docker build --tag iot-lakehouse:0.1.0 .
 # Without a package index: put the wheels of constraints.txt, hatchling's too, into a folder here and
 # name it with --build-arg WHEELS=wheels. Neither builder features nor a network are needed then.
+FROM docker.io/library/python:3.13.9-slim-trixie AS wanted
+COPY pyproject.toml .
+RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+      more = p['optional-dependencies']; \
+      print(*p['dependencies'], *more['pipelines'], *more['image'], *more['trace'], sep='\n')" \
+      >/requirements.txt
+
 FROM docker.io/library/python:3.13.9-slim-trixie AS build
 # A folder of wheels; the licence stands for none, as COPY must have something to copy.
 ARG WHEELS=LICENSE
@@ -9,7 +16,8 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
     PIP_CONSTRAINT=/src/constraints.txt
 WORKDIR /src
 COPY ${WHEELS} /wheels/
-COPY pyproject.toml constraints.txt ./
+COPY --from=wanted /requirements.txt .
+COPY constraints.txt .
 # What we depend on is a layer of its own: a change of our code leaves it as it is.
 # The back end builds in an environment of its own; what runs has no pip either.
 RUN set -eu; \
@@ -19,10 +27,6 @@ RUN set -eu; \
     python -m venv /opt/build; \
     /opt/build/bin/pip install hatchling; \
     python -m venv --without-pip /opt/iot; \
-    python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-      more = p['optional-dependencies']; \
-      print(*p['dependencies'], *more['pipelines'], *more['image'], *more['trace'], sep='\n')" \
-      >/src/requirements.txt; \
     /opt/build/bin/pip --python /opt/iot/bin/python install --only-binary=:all: \
       --requirement requirements.txt
 # Left out: tests of others, maps for a browser's debugger, sources of C, Arrow's own protocol (Flight),
@@ -34,7 +38,7 @@ RUN set -eu; cd /opt/iot/lib/python3.*/site-packages; \
     rm -r pyarrow/*flight* matplotlib/mpl-data/sample_data; \
     find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name 's3' ! -name 'sts' ! -name 'sso*' \
       ! -name 'signin' -exec rm -r {} +
-COPY README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY ingest ingest
 COPY pipelines pipelines
 COPY simulator simulator

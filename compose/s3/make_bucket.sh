@@ -9,5 +9,5 @@ mc=$(command -v mcli || command -v mc)
 "$mc" version enable lake/iceberg
 "$mc" admin policy create lake lake /scripts/lake.json
 "$mc" admin user add lake lake "$LAKE_SECRET_KEY"
-"$mc" admin policy attach lake lake --user lake ||
-  "$mc" admin policy entities lake --user lake | grep -q lake
+"$mc" admin user info lake lake | grep -q '^PolicyName: lake$' ||
+  "$mc" admin policy attach lake lake --user lake

@@ -11,21 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.image.container import Box
+from tests.containers.image.container import Box, daemon_answers
 from tests.support.lane import TestLane
 
 ROOT = Path(__file__).parents[3]
 BUILD_WITHIN_S = 900
-
-
-def daemon_answers() -> bool:
-    """Whether a Docker daemon can be asked."""
-    if shutil.which("docker") is None:
-        return False
-    asked = subprocess.run(
-        ["docker", "version"], capture_output=True, check=False, timeout=20, cwd=ROOT
-    )
-    return asked.returncode == 0
 
 
 @pytest.fixture(scope="session")

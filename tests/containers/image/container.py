@@ -1,9 +1,10 @@
-"""Containers of our image, as little trusted as in production, asked through Docker's own command."""
+"""Containers of our image, as little trusted as in production, by Docker's own command."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping
@@ -27,6 +28,14 @@ def docker(*arguments: str, check: bool = True, timeout_s: float = 60.0) -> str:
     )
     assert done.returncode == 0 or not check, f"docker {arguments}: {done.stdout}"
     return done.stdout
+
+
+def daemon_answers() -> bool:
+    """Whether a Docker daemon can be asked."""
+    if shutil.which("docker") is None:
+        return False
+    asked = subprocess.run(["docker", "version"], capture_output=True, check=False, timeout=20)
+    return asked.returncode == 0
 
 
 @dataclass

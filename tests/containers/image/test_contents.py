@@ -8,6 +8,9 @@ import pytest
 
 from tests.containers.image.container import Box, docker
 
+# The first one may have to wait for the image to be built.
+pytestmark = pytest.mark.timeout(1200)
+
 # What it had when this was written, and little more: growth is to be noticed.
 LARGEST_MB = 800
 OWN_FOLDERS = {"/opt/dagster/dagster_home", "/spool", "/srv/access"}
@@ -105,7 +108,8 @@ def test_there_is_no_compiler_and_no_wheel(box: Box) -> None:
     look = """
 import pathlib, shutil
 print([one for one in ("cc", "gcc", "make", "git", "pip", "curl", "wget") if shutil.which(one)])
-print([str(one) for top in ("/opt", "/src", "/wheels", "/usr") for one in pathlib.Path(top).rglob("*.whl")])
+tops = [pathlib.Path(top) for top in ("/opt", "/src", "/wheels", "/usr")]
+print([str(one) for top in tops for one in top.rglob("*.whl")])
 """
     assert box.call("python", "-c", look).split("\n")[:2] == ["[]", "[]"]
 

@@ -11,6 +11,9 @@ import pytest
 from tests.containers.image.container import Box, Container
 from tests.support.waiting import until
 
+# The first one may have to wait for the image to be built.
+pytestmark = pytest.mark.timeout(1200)
+
 HOME = "/opt/dagster/dagster_home"
 START_WITHIN_S = 110.0
 INSTANCE = (f"--env=DAGSTER_HOME={HOME}", "--env=DAGSTER_DISABLE_TELEMETRY=1")
@@ -50,7 +53,6 @@ def code(box: Box, tmp_path: Path, free_port: int) -> tuple[Container, int]:
     return started, free_port
 
 
-@pytest.mark.timeout(300)
 def test_the_webserver_shows_the_code_location(
     box: Box, code: tuple[Container, int], tmp_path: Path
 ) -> None:

@@ -1,8 +1,9 @@
-"""The writers in containers, against real servers: what is sent is stored, and they end in order."""
+"""The writers in containers, on real servers: what is sent is stored, and they end in order."""
 
 from __future__ import annotations
 
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ SOON_S = 20.0
 
 FIRST_PROCESS = """
 import pathlib
+
+# The first one may have to wait for the image to be built.
+pytestmark = pytest.mark.timeout(1200)
 status = dict(line.split(":\\t", 1) for line in
               pathlib.Path("/proc/1/status").read_text().splitlines() if ":\\t" in line)
 print(status["Uid"].split()[0], status["CapEff"], status["NoNewPrivs"],
@@ -68,6 +72,21 @@ def test_it_is_the_first_process_without_any_right(hot: Container) -> None:
     ]
 
 
+def test_a_command_that_waits_ends_on_sigterm(box: Box) -> None:
+    """The first process of a container gets only signals that it handles: it handles this one."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        waiting = box.start(
+            "ingest", "init", options=(f"--env=IOT_NATS__URL=nats://127.0.0.1:{port}",)
+        )
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        with connection:
+            code, took_s = waiting.stop(grace_s=40)
+    assert code == 128 + signal.SIGTERM, waiting.log()
+    assert took_s < SOON_S
+
+
 def test_one_that_hangs_turns_unhealthy_and_comes_back(hot: Container) -> None:
     """The health check of the image sees that nobody answers, and that somebody does again."""
     hot.signal(signal.SIGSTOP)
@@ -79,7 +98,7 @@ def test_one_that_hangs_turns_unhealthy_and_comes_back(hot: Container) -> None:
 def test_both_writers_prove_what_a_fleet_sent(
     lane: TestLane, lane_box: Box, free_port: int, tmp_path: Path
 ) -> None:
-    """A fleet's messages, bad ones too, are in both stores exactly; the lake writer ends in order."""
+    """A fleet's messages, bad ones too, are in both stores exactly; both end in order."""
     lane_box.call("ingest", "init")
     hot = lane_box.start("ingest", "run", "hot")
     spool = tmp_path / "spool"
