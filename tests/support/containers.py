@@ -54,8 +54,6 @@ class Containers:
                 self._servers |= {part: self._server(part) for part in chosen}
                 with ThreadPoolExecutor(len(parts)) as pool:
                     list(pool.map(self._start, [self._servers[part] for part in chosen]))
-            if isinstance(store := self._servers.get("s3"), servers.S3):
-                store.make_bucket(servers.LAKE)
             on_failure.pop_all()
         return self
 
@@ -108,7 +106,7 @@ class Containers:
             awaited.append(self._servers["clickhouse"])
             awaited[-1].container.get_wrapped_container().restart()
         for server in awaited:
-            until(server.healthy, f"{server.container.image} to serve", _HEALTHY_WITHIN_S)
+            self._await(server)
 
     def is_running(self, name: str) -> bool:
         """Whether all containers of `name` run."""
@@ -145,7 +143,11 @@ class Containers:
 
     def _start(self, server: Server) -> None:
         self._ends.enter_context(server.container)
+        self._await(server)
+
+    def _await(self, server: Server) -> None:
         until(server.healthy, f"{server.container.image} to serve", _HEALTHY_WITHIN_S)
+        server.prepare()
 
 
 def configure() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ LAKE = "lake"
 CLICKHOUSE_PORT = 8123
 REGION = "us-east-1"
 _TIMEOUT_S = 2.0
+_WARM_UP_S = 90.0
 
 # As the embedded platform's: a refused message of 8 MB must still fit into the dead letters.
 _NATS = """\
@@ -42,6 +44,9 @@ class Server:
     def healthy(self) -> bool:
         """Whether it serves; each kind says how."""
         raise NotImplementedError
+
+    def prepare(self) -> None:
+        """What is done once it serves; may be done again."""
 
     def answers(self, path: str) -> bytes | None:
         """The body of a GET with status 200, None when there is no such answer."""
@@ -95,10 +100,12 @@ class S3(Server):
         """Whether it says so."""
         return self.answers("/minio/health/live") is not None
 
-    def make_bucket(self, name: str) -> None:
-        """Makes a bucket."""
+    def prepare(self) -> None:
+        """Makes the bucket of the tables."""
         assert isinstance(self.container, MinioContainer)
-        self.container.get_client().make_bucket(name)
+        client = self.container.get_client()
+        if not client.bucket_exists(LAKE):
+            client.make_bucket(LAKE)
 
 
 class Catalog(Server):
@@ -108,6 +115,23 @@ class Catalog(Server):
         """Whether it hands out its configuration."""
         body = self.answers("/v1/config")
         return body is not None and "endpoints" in json.loads(body)
+
+    def prepare(self) -> None:
+        """Makes a table: the first one loads thousands of classes, for longer than clients wait."""
+        table = {"name": "t", "schema": {"type": "struct", "schema-id": 0, "fields": []}}
+        self._send("POST", "/v1/namespaces", {"namespace": ["warm"]})
+        self._send("POST", "/v1/namespaces/warm/tables", table)
+        self._send("DELETE", "/v1/namespaces/warm/tables/t")
+        self._send("DELETE", "/v1/namespaces/warm")
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.host_port, timeout=_WARM_UP_S)
+        headers = {"Content-Type": "application/json"}
+        with closing(connection):
+            connection.request(method, path, json.dumps(body) if body else None, headers)
+            answer = connection.getresponse()
+            said = answer.read()
+        assert answer.status < http.client.BAD_REQUEST, f"{method} {path}: {said.decode()}"
 
 
 def nats(image: str, host_port: int, password: str, options: dict[str, Any]) -> Nats:
