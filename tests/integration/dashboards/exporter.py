@@ -69,7 +69,11 @@ class Exporter:
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        until(self._answers, f"an exporter that answers; its log is {self._log}")
+        try:
+            until(self._answers, f"an exporter that answers; its log is {self._log}")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -62,7 +62,11 @@ class Prometheus:
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        until(self._ready, f"a Prometheus that answers; its log is {self._log}")
+        try:
+            until(self._ready, f"a Prometheus that answers; its log is {self._log}")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,7 +74,7 @@ class Prometheus:
         self._process.wait(20)
 
     def query(self, expression: str) -> list[Series]:
-        """Labels of every series that the expression has now; fails when it is refused."""
+        """Labels of every series that has a number now; fails when the expression is refused."""
         url = f"{self._url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:
@@ -78,7 +82,7 @@ class Prometheus:
         except urllib.error.HTTPError as error:
             raise AssertionError(json.load(error)["error"]) from error
         assert found["resultType"] == "vector", f"found a {found['resultType']}, expected series"
-        return [one["metric"] for one in found["result"]]
+        return [one["metric"] for one in found["result"] if one["value"][1] != "NaN"]
 
     def _ready(self) -> bool:
         assert self._process.poll() is None, self._log.read_text(encoding="utf-8")[-2000:]

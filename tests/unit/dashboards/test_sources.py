@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from tests.unit.dashboards.boards import ROOT, Tree
-from tests.unit.dashboards.sources import of_compose, of_platform, read_by_grafana
+from tests.unit.dashboards.macros import VERSIONS
+from tests.unit.dashboards.sources import RELEASE, of_compose, of_platform, read_by_grafana
 
 ALLOY = [ROOT / "compose/alloy/config.alloy", ROOT / "platform/observability/alloy/config.alloy"]
 BOTH = pytest.mark.parametrize("sources", [of_compose(), of_platform()], ids=["compose", "cluster"])
@@ -39,6 +40,16 @@ def test_both_ways_are_the_same_everywhere() -> None:
     ours, theirs = of_compose(), of_platform()
     for uid in ("loki", "jaeger"):
         assert ours[uid]["jsonData"] == theirs[uid]["jsonData"]
+
+
+def test_the_plugins_are_those_whose_macros_are_known() -> None:
+    """In compose as in the cluster: with another version, look at its macros first."""
+    wanted = {f"{name}@{version}" for name, version in VERSIONS.items()}
+    values = yaml.safe_load(RELEASE.read_text(encoding="utf-8"))["spec"]["values"]
+    assert set(values["grafana"]["plugins"]) == wanted
+    composed = yaml.safe_load((ROOT / "compose/observability.yml").read_text(encoding="utf-8"))
+    environment = composed["services"]["grafana"]["environment"]
+    assert set(environment["GF_PLUGINS_PREINSTALL_SYNC"].split(",")) == wanted
 
 
 def test_grafana_keeps_one_of_two_dollars() -> None:
