@@ -43,8 +43,11 @@ trap 'rm -rf "$context"' EXIT
 cp "$HERE"/* "$CACHE/mc/mc" "$context/"
 sed '1s,.*,#!/opt/python/bin/python3,' "$HERE/wget.py" >"$context/wget.own.py"
 chmod 755 "$context"/*.py "$context/mc"
-for stage in nats s3 clickhouse catalog; do
-  DOCKER_BUILDKIT=0 docker build --quiet --target "$stage" --tag "iot-stand-in-$stage" \
+# Postgres comes from Debian, by the network and the mirror of this machine.
+MIRROR=$(apt-get indextargets --format '$(ORIGIN)/$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
+  sed -n 's,^Debian/Debian ,,p' | head -n 1)
+for stage in nats s3 clickhouse catalog postgres; do
+  DOCKER_BUILDKIT=0 docker build --quiet --network host --build-arg MIRROR="$MIRROR" --target "$stage" --tag "iot-stand-in-$stage" \
     --build-arg BASE="$BASE" --build-arg NATS="$(image_of nats)" --build-arg S3="$(image_of s3)" \
     --build-arg CLICKHOUSE="$(image_of clickhouse)" --build-arg CATALOG="$(image_of catalog)" \
     "$context" >&2

@@ -38,7 +38,7 @@ class Project:
         command = [str(self.program), f"--project-name={self.name}"]
         command += [f"--env-file={self.passwords}", f"--project-directory={ROOT}"]
         command += [f"--file={ROOT / 'docker-compose.yml'}", f"--file={STAND_INS}"]
-        command += ["--profile=core", "--profile=lake", *arguments]
+        command += ["--profile=core", "--profile=lake", "--profile=orchestration", *arguments]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=timeout_s, check=False
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.support.waiting import until
 # The first one may have to wait for the image to be built.
 pytestmark = pytest.mark.timeout(1200)
 
+ROOT = Path(__file__).parents[3]
 HOME = "/opt/dagster/dagster_home"
 START_WITHIN_S = 110.0
 INSTANCE = (f"--env=DAGSTER_HOME={HOME}", "--env=DAGSTER_DISABLE_TELEMETRY=1")
@@ -32,6 +34,18 @@ def home(folder: Path, port: int) -> tuple[str, ...]:
         f"--tmpfs={HOME}:uid=10001,gid=10001",
         f"--volume={workspace}:{HOME}/workspace.yaml:ro",
     )
+
+
+@pytest.mark.parametrize(
+    "file", ["compose/dagster/dagster.yaml", "platform/apps/dagster/instance.yaml"]
+)
+def test_the_image_has_the_driver_of_dagsters_database(box: Box, file: str) -> None:
+    """SQLAlchemy finds what the instance's configuration names."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    scheme = re.search(r"^ +scheme: (\S+)$", text, re.MULTILINE)
+    url = f"{scheme[1] if scheme else 'postgresql'}://user:password@host/dagster"
+    look = "import sqlalchemy, sys; print(sqlalchemy.create_engine(sys.argv[1]).dialect.dbapi)"
+    assert "psycopg" in box.call("python", "-c", look, url)
 
 
 @pytest.fixture

@@ -13,6 +13,9 @@ from tests.support.lane import TestLane
 from tests.support.sent import expect_proven, send
 from tests.support.waiting import until
 
+# The first one may have to wait for the image to be built.
+pytestmark = pytest.mark.timeout(1200)
+
 # Looked at often, so that a test need not wait for long.
 OFTEN = (
     "--health-interval=1s",
@@ -24,9 +27,6 @@ SOON_S = 20.0
 
 FIRST_PROCESS = """
 import pathlib
-
-# The first one may have to wait for the image to be built.
-pytestmark = pytest.mark.timeout(1200)
 status = dict(line.split(":\\t", 1) for line in
               pathlib.Path("/proc/1/status").read_text().splitlines() if ":\\t" in line)
 print(status["Uid"].split()[0], status["CapEff"], status["NoNewPrivs"],
