@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 
+from ingest.lanes import PREFIX
 from simulator.errors import PublishRefusedError
 from simulator.manifest import ManifestBuilder
 from simulator.readback import (
@@ -109,7 +110,7 @@ class Lanes:
 
 def _mapped(stream: str) -> str:
     """What the subjects of messages begin with that are mapped to a lane of ``stream``."""
-    return f"lanes.{stream}."
+    return f"{PREFIX}.{stream}."
 
 
 def _concrete(subjects: Sequence[str], prefix: str) -> str:

@@ -183,8 +183,7 @@ class Publisher:
             return connection
 
     def _check_alive(self, connection: Connection, now: float) -> None:
-        if connection.problem.startswith("Permissions Violation"):
-            raise PublishRefusedError(f"NATS refuses to take messages: {connection.problem}")
+        _check_rights(connection)
         if not self._window:
             return
         if now - self._window.progress > self.options.patience_s:
@@ -224,6 +223,7 @@ class Publisher:
             except StreamUnavailableError as error:
                 problem = str(error)
                 await self._disconnect()
+                _check_rights(self._connection)
             if time.monotonic() - max(lost, self._window.progress) > self.options.patience_s:
                 raise self._stalled(problem)
             attempt += 1
@@ -269,6 +269,12 @@ class Publisher:
             await asyncio.wait_for(self._wake.wait(), longest_s)
         except TimeoutError:
             return
+
+
+def _check_rights(connection: Connection | None) -> None:
+    """Raises PublishRefusedError when the user may not do what a run needs."""
+    if connection and connection.problem.startswith("Permissions Violation"):
+        raise PublishRefusedError(f"NATS refuses to take messages: {connection.problem}")
 
 
 async def publish(messages: Iterable[Message], options: PublishOptions, origin: Origin) -> Manifest:

@@ -4,63 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nats.js.api import SubjectTransform
 
-from simulator.connect import connect
 from simulator.errors import PublishRefusedError
-from simulator.fleet import Fleet, FleetOptions
-from simulator.lanes import Lanes
-from simulator.manifest import ManifestBuilder, Origin
-from simulator.publisher import Publisher, PublishOptions, new_run_id
-from simulator.servers import parse_servers
-from simulator.window import Window
-
-LANES = ("READINGS", "READINGS_1", "READINGS_2")
-START_US = 1_795_000_000_000_000
-
-Spread = Callable[..., Awaitable[None]]
-
-
-def mapping(count: int, tokens: str = "1,2") -> str:
-    """Configuration that spreads the subjects over ``count`` lanes by these of their tokens."""
-    lane = f"{{{{partition({count},{tokens})}}}}"
-    target = f"lanes.READINGS.{lane}.readings.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}.>"
-    return f'mappings = {{ "readings.*.*.>": "{target}" }}\n'
-
-
-def fleet(count: int, **changes: Any) -> Fleet:
-    """A fleet of 30 devices."""
-    return Fleet(FleetOptions(**{"start_us": START_US, "devices": 30, "count": count, **changes}))
-
-
-def publisher(nats: Any, **changes: Any) -> Publisher:
-    """A publisher that tries again soon."""
-    options: dict[str, Any] = {"nats": nats, "patience_s": 30.0, "ack_timeout_s": 1.0}
-    origin = Origin(new_run_id(), "readings", "readings", "fleet", 1)
-    return Publisher(PublishOptions(**options | changes), origin)
-
-
-@pytest.fixture
-def make_lanes(make_stream: Any) -> Spread:
-    """Makes the three streams; without a mapping the first one takes everything."""
-
-    async def make(server: Any, **options: Any) -> None:
-        for number, name in enumerate(LANES):
-            mapped = f"lanes.READINGS.{number}.>"
-            subjects = [mapped] if number else ["readings.>", mapped]
-            transform = SubjectTransform(src=mapped, dest=">")
-            await make_stream(
-                server, name=name, subjects=subjects, subject_transform=transform, **options
-            )
-
-    return make
+from simulator.fleet import Fleet
+from simulator.publisher import Publisher
+from tests.integration.simulator.spread import LANES, fleet, make_lanes, mapping, publisher
 
 
 @pytest.fixture
@@ -81,7 +35,7 @@ def assert_exactly(lanes: dict[str, list[Any]], source: Fleet) -> None:
     assert found == expected
 
 
-async def test_the_manifest_counts_each_lane(server: Any, make_lanes: Spread, held: Any) -> None:
+async def test_the_manifest_counts_each_lane(server: Any, held: Any) -> None:
     """Each lane's messages and sequences are what its stream holds; all lanes are used."""
     await make_lanes(server)
     server.reload(mapping(3))
@@ -108,9 +62,7 @@ async def test_the_manifest_counts_each_lane(server: Any, make_lanes: Spread, he
     assert all(len(names) == 1 for names in where.values())
 
 
-async def test_the_result_names_the_lanes(
-    server: Any, make_lanes: Spread, sensor_sim: Any, tmp_path: Path
-) -> None:
+async def test_the_result_names_the_lanes(server: Any, sensor_sim: Any, tmp_path: Path) -> None:
     """The text has each lane's messages, the JSON is the manifest with them."""
     await make_lanes(server)
     server.reload(mapping(3))
@@ -126,7 +78,7 @@ async def test_the_result_names_the_lanes(
     assert manifest["last_sequence"] is None
 
 
-async def test_a_full_lane_is_named(server: Any, make_lanes: Spread, make_stream: Any) -> None:
+async def test_a_full_lane_is_named(server: Any, make_stream: Any) -> None:
     """The refusal of one lane says which it was."""
     await make_lanes(server)
     await make_stream(server, name="FULL", subjects=["full.>"], max_msgs=1, discard="new")
@@ -136,10 +88,10 @@ async def test_a_full_lane_is_named(server: Any, make_lanes: Spread, make_stream
 
 
 async def test_killed_servers_lose_and_double_nothing(
-    server: Any, make_lanes: Spread, held: Any, running: Any, acknowledged: Any, wait_until: Any
+    server: Any, held: Any, running: Any, acknowledged: Any, wait_until: Any
 ) -> None:
     """Killed at load, and started again when every lane has forgotten the ids."""
-    await make_lanes(server, duplicate_window=0.2)
+    await make_lanes(server, duplicate_window_s=0.2)
     server.reload(mapping(3))
     source = fleet(12_000)
     one = publisher(server.settings())
@@ -179,7 +131,6 @@ async def lose_answers(cable: Any, one: Publisher, wait_until: Any) -> None:
 )
 async def test_lost_answers_double_nothing_whatever_the_mapping_is_then(
     server: Any,
-    make_lanes: Spread,
     held: Any,
     running: Any,
     cable: Any,
@@ -193,7 +144,7 @@ async def test_lost_answers_double_nothing_whatever_the_mapping_is_then(
 
     Neither within the duplicate window, which is each lane's own, nor beyond it.
     """
-    await make_lanes(server, duplicate_window=window_s)
+    await make_lanes(server, duplicate_window_s=window_s)
     server.reload(before)
     source = fleet(8_000)
     one = publisher(cable.settings())
@@ -218,7 +169,7 @@ async def test_lost_answers_double_nothing_whatever_the_mapping_is_then(
 
 
 async def test_a_mapping_that_changes_under_load_loses_and_doubles_nothing(
-    server: Any, make_lanes: Spread, held: Any, running: Any, acknowledged: Any
+    server: Any, held: Any, running: Any, acknowledged: Any
 ) -> None:
     """Reloads while messages flow, with tries so impatient that many are made again."""
     await make_lanes(server)
@@ -233,49 +184,3 @@ async def test_a_mapping_that_changes_under_load_loses_and_doubles_nothing(
     assert_exactly(await held(server), source)
     assert manifest.complete
     assert set(manifest.lanes) == set(LANES)
-
-
-async def test_a_look_up_sees_what_the_lanes_have_only_received(
-    server: Any, make_lanes: Spread
-) -> None:
-    """Messages written just before on the same connection are found, all of them."""
-    await make_lanes(server)
-    server.reload(mapping(3))
-    settings = server.settings()
-    builder = ManifestBuilder(Origin(new_run_id(), "readings", "readings", "fleet"))
-    window = Window(builder, message_ids=True)
-    found: list[Any] = []
-    connection = await connect(
-        parse_servers(settings)[0], settings, lambda _: None, lambda *_: None
-    )
-    lanes = Lanes(window, builder, found.extend, settings.request_timeout_s)
-    await lanes.look(connection, "readings.site-00.dev-0.temperature")
-    connection.write(window.admit(list(fleet(3_000)), connection.inbox, 0.0))
-    searched = await lanes.settle_stored(connection, window.numbers)
-    await connection.end()
-
-    assert searched is not None
-    assert sum(searched.values()) == 3_000
-    assert sorted(int(ack.number) for ack in found) == window.numbers
-
-
-async def test_a_run_searches_only_what_came_after_it_began(
-    server: Any, make_lanes: Spread
-) -> None:
-    """What the lanes held before the first message was sent is never read."""
-    await make_lanes(server)
-    server.reload(mapping(3))
-    settings = server.settings()
-    earlier = await publisher(settings).run(fleet(3_000))
-    builder = ManifestBuilder(Origin(new_run_id(), "readings", "readings", "fleet"))
-    window = Window(builder, message_ids=True)
-    connection = await connect(
-        parse_servers(settings)[0], settings, lambda _: None, lambda *_: None
-    )
-    lanes = Lanes(window, builder, lambda _: None, settings.request_timeout_s)
-    await lanes.look(connection, "readings.site-00.dev-0.temperature")
-    window.admit(list(fleet(10)), connection.inbox, 0.0)
-    await connection.end()
-    (sent,) = window.doubtful(window.numbers, math.inf)
-
-    assert sent.floors == {name: one.last_sequence for name, one in earlier.lanes.items()}
