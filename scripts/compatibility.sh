@@ -9,7 +9,7 @@ for wrapper in /usr/lib/*/libnss_wrapper.so /usr/lib64/libnss_wrapper.so; do
   [ -f "$wrapper" ] || continue
   hosts=$(mktemp)
   trap 'rm -f "$hosts"' EXIT
-  for name in "$DOMAIN" "raw.$DOMAIN" "lake.$DOMAIN"; do
+  for name in "$DOMAIN" "raw-compat.$DOMAIN" "lake.$DOMAIN"; do
     echo "127.0.0.1 $name" >>"$hosts"
   done
   export LD_PRELOAD="$wrapper" NSS_WRAPPER_HOSTS="$hosts"

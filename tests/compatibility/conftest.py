@@ -76,6 +76,6 @@ def pipeline(combination: Combination, platform: Devstack, tmp_path: Path) -> It
 
 def _resolves(domain: str) -> bool:
     try:
-        return socket.gethostbyname(f"raw.{domain}") == "127.0.0.1"
+        return socket.gethostbyname(f"lake.{domain}") == "127.0.0.1"
     except OSError:
         return False
