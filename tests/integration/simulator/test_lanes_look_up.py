@@ -13,9 +13,11 @@ from simulator.errors import PublishRefusedError
 from simulator.lanes import Lanes
 from simulator.manifest import ManifestBuilder, Origin
 from simulator.publisher import new_run_id
+from simulator.readback import settle_queue
 from simulator.servers import parse_servers
 from simulator.transports import Connection
 from simulator.window import Ack, Window
+from tests.integration.simulator.conftest import jetstream
 from tests.integration.simulator.spread import fleet, make_lanes, mapping, publisher
 
 
@@ -35,6 +37,25 @@ class Search:
         connection = await connect(server, self.settings, lambda _: None, lambda *_: None)
         await self.lanes.look(connection, "readings.site-00.dev-0000.temperature")
         return connection
+
+
+async def test_holes_and_other_runs_do_not_stop_a_search(server: Any) -> None:
+    """Deleted messages and those of other senders are passed over."""
+    await make_lanes(server)
+    search = Search(server.settings())
+    connection = await search.look()
+    await publisher(server.settings()).run(fleet(100))
+    connection.write(search.window.admit(list(fleet(200)), connection.inbox, 0.0))
+    await settle_queue(connection, "READINGS", "lanes.READINGS.0.x", 5.0)
+    async with jetstream(server) as js:
+        for sequence in (50, 101, 300):
+            await js.delete_msg("READINGS", sequence)
+    await search.lanes.settle_stored(connection, search.window.numbers)
+    await connection.end()
+
+    assert [(int(ack.number), int(ack.sequence)) for ack in search.found] == [
+        (number, number + 100) for number in range(2, 200)
+    ]
 
 
 # The server checks a publisher's rights on the mapped subject.
