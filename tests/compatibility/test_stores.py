@@ -12,10 +12,14 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from pyarrow.fs import S3FileSystem
+from pydantic import SecretStr
 
 from devstack.seaweedfs import SeaweedFS
 from devstack.service import Service
 from devstack.supervisor import SERVICES, Devstack
+from ingest import provision_s3
+from ingest.errors import SinkUnavailableError
+from ingest.settings import S3Settings
 from tests.compatibility.made import made
 from tests.compatibility.servers.minio import Minio
 from tests.compatibility.servers.versitygw import VersityGateway
@@ -87,6 +91,26 @@ def test_conditions_are_kept(store: dict[str, str]) -> None:
     with pytest.raises(ClientError, match="PreconditionFailed"):
         client.put_object(Bucket=BUCKET, Key="once", Body=b"3", IfMatch=first)
     assert client.get_object(Bucket=BUCKET, Key="once")["Body"].read() == b"2"
+
+
+def test_the_bucket_of_init_is_made_in_the_region_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The region stands in the request, and a store of another region refuses it."""
+    monkeypatch.setitem(SERVICES, "minio", Minio(region="eu-central-1"))
+    with Devstack(tmp_path / "platform", ("minio",), ephemeral_ports=True) as running:
+        store = S3Settings(
+            endpoint=running.env["IOT_S3__ENDPOINT"],
+            access_key=SecretStr(running.env["IOT_S3__ACCESS_KEY"]),
+            secret_key=SecretStr(running.env["IOT_S3__SECRET_KEY"]),
+            region="eu-central-1",
+        )
+        made_there = provision_s3.make(store)
+        elsewhere = store.model_copy(update={"bucket": "other", "region": "ap-south-1"})
+        with pytest.raises(SinkUnavailableError):
+            provision_s3.make(elsewhere)
+
+    assert made_there.outcome == "made"
 
 
 def _client(store: dict[str, str], checksums: str) -> Any:
