@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.lane import TestLane
@@ -18,6 +19,10 @@ from tests.support.platforms import start_platform as starter
 from tests.support.skips import allowed_skips
 
 ROOT = Path(__file__).parent.parent
+
+# A busy machine is no defect.
+hypothesis.settings.register_profile("without_timings", deadline=None)
+hypothesis.settings.load_profile("without_timings")
 
 # Folders of tests that cannot run on containers; single tests have the mark `embedded`.
 EMBEDDED = {
