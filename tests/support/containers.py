@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any, Self
 
 import clickhouse_connect
 import docker
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 from testcontainers.core.network import Network
 
@@ -23,8 +24,8 @@ from tests.support import servers
 from tests.support.servers import Server
 from tests.support.waiting import until
 
-OWNER = "iot-lakehouse.tests.pid"
-"""Label of every container and network of ours: the process that removes it."""
+OWNER = "iot-lakehouse.tests.owner"
+"""Label of every container and network of ours: the process that removes it, see `owner`."""
 
 _PARTS = {"nats": ("nats",), "clickhouse": ("clickhouse",), "seaweedfs": ("s3", "catalog")}
 _HEALTHY_WITHIN_S = 60.0
@@ -36,7 +37,11 @@ class Containers:
     """A platform in containers; see `tests.support.platforms.Platform`."""
 
     def __init__(self, services: tuple[str, ...]) -> None:
-        configure()
+        try:
+            configure()
+        except DockerException as error:
+            error.add_note("scripts/docker_daemon.sh start says why there is no Docker daemon.")
+            raise
         self._wanted = [part for service in services for part in _PARTS[service]]
         wishes = {part: ports.PortWish(0) for part in self._wanted}
         # Fixed ones: Docker would choose anew when a container is started again.
@@ -101,7 +106,7 @@ class Containers:
         for server in self._of(name):
             server.container.get_wrapped_container().start()
         awaited = self._of(name)
-        if name == "seaweedfs" and self.is_running("clickhouse"):
+        if name == "seaweedfs" and "clickhouse" in self._servers:
             # Its network went with the container of S3.
             awaited.append(self._servers["clickhouse"])
             awaited[-1].container.get_wrapped_container().restart()
@@ -132,7 +137,7 @@ class Containers:
         if part == "clickhouse" and "s3" in self._servers:
             # Then 127.0.0.1 leads to S3 for ClickHouse as it does for us: it reads tables there.
             beside = self._servers["s3"].container.get_container_id()
-            server.container._kwargs["network_mode"] = f"container:{beside}"
+            server.container.with_kwargs(**_owned(), network_mode=f"container:{beside}")
             published = {}
         server.container.ports = {
             f"{port}/tcp": ("127.0.0.1", self._ports[name])  # type: ignore[misc]
@@ -142,7 +147,11 @@ class Containers:
         return server
 
     def _start(self, server: Server) -> None:
-        self._ends.enter_context(server.container)
+        try:
+            self._ends.enter_context(server.container)
+        except DockerException as error:
+            error.add_note("tests/images/build.sh brings the images of the tests here.")
+            raise
         self._await(server)
 
     def _await(self, server: Server) -> None:
@@ -157,7 +166,7 @@ def configure() -> None:
     testcontainers_config.sleep_time = 0.1
     testcontainers_config.max_tries = int(_HEALTHY_WITHIN_S / testcontainers_config.sleep_time)
     if "TESTCONTAINERS_RYUK_DISABLED" not in os.environ:
-        testcontainers_config._ryuk_disabled = not _is_here(testcontainers_config.ryuk_image)
+        testcontainers_config.ryuk_disabled = not _is_here(testcontainers_config.ryuk_image)
 
 
 def sweep() -> None:
@@ -167,24 +176,39 @@ def sweep() -> None:
     except DockerException:
         return
     with closing(client):
-        for container in client.containers.list(all=True, filters={"label": OWNER}):
-            if not _lives(container.labels[OWNER]):
-                container.remove(force=True, v=True)
-        for network in client.networks.list(filters={"label": OWNER}):
-            if not _lives(network.attrs["Labels"][OWNER]):
-                network.remove()
+        wanted = {"label": OWNER}
+        found = [(one, one.labels) for one in client.containers.list(all=True, filters=wanted)]
+        networks = client.networks.list(filters=wanted)
+        for container, labels in found:
+            if _is_orphan(labels[OWNER]):
+                with suppress(APIError):  # another run was faster
+                    container.remove(force=True, v=True)
+        for network in networks:
+            if _is_orphan(network.attrs["Labels"][OWNER]):
+                with suppress(APIError):
+                    network.remove()
+
+
+def owner(pid: int) -> str:
+    """The value of the label for a process; several machines may share one Docker daemon."""
+    return f"{socket.gethostname()}:{pid}"
 
 
 def _owned() -> dict[str, Any]:
-    return {"labels": {OWNER: str(os.getpid())}}
+    return {"labels": {OWNER: owner(os.getpid())}}
 
 
-def _lives(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+def _is_orphan(label: str) -> bool:
+    pid = int(label.rpartition(":")[2])
+    if label != owner(pid):
         return False
-    return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # somebody else's process lives
+    return False
 
 
 def _is_here(image: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import docker
 import pytest
 
-from tests.support.containers import OWNER, sweep
+from tests.support.containers import OWNER, owner, sweep
 from tests.support.lane import TestLane
 from tests.support.platforms import StartPlatform
 from tests.support.waiting import until
@@ -38,7 +38,7 @@ def _only_in_containers(pytestconfig: pytest.Config) -> None:
 def owned_by(pid: int) -> list[Any]:
     """Containers and networks of a process."""
     with closing(docker.from_env()) as client:
-        wanted = {"label": f"{OWNER}={pid}"}
+        wanted = {"label": f"{OWNER}={owner(pid)}"}
         containers: list[Any] = client.containers.list(all=True, filters=wanted)
         return [*containers, *client.networks.list(filters=wanted)]
 
@@ -90,7 +90,7 @@ def test_ports_are_published_on_the_loopback_alone(lane: TestLane) -> None:
     """No other machine can reach a server of the tests."""
     del lane
     with closing(docker.from_env()) as client:
-        containers = client.containers.list(filters={"label": f"{OWNER}={os.getpid()}"})
+        containers = client.containers.list(filters={"label": f"{OWNER}={owner(os.getpid())}"})
         published = [
             address["HostIp"]
             for container in containers
@@ -109,8 +109,8 @@ def test_data_survives_a_kill(start_platform: StartPlatform, tmp_path: Path) -> 
         lane.publish(lane.readings(20))
         for path in ("hot", "lake"):
             lane.start(path)
-        lane.wait_hot(20)
-        lane.wait_lake(20)
+        lane.wait_hot(20, 90)
+        lane.wait_lake(20, 90)
         for writer in lane.writers:
             writer.kill()
         for name in ("nats", "clickhouse", "seaweedfs"):
