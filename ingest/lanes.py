@@ -119,7 +119,12 @@ def mappings(settings: Settings, contract: Contract) -> list[Mapping]:
 
 
 def mappings_block(needed: list[Mapping]) -> str:
-    """The block for the server's configuration, or for an account in it."""
+    """The block for the server's configuration, or for an account in it.
+
+    Without lanes it is an empty one: a server that reloads without the block keeps what it had.
+    """
+    if not needed:
+        return "mappings = {}"
     return "\n".join(["mappings = {", *(f"  {one.line}" for one in needed), "}"])
 
 

@@ -13,8 +13,8 @@ from ingest.commands.options import contract_option, output_option, print_json, 
 def command(contract: str | None, output: str) -> int:
     """Print the block that a NATS server's configuration, or an account in it, needs for the lanes.
 
-    Asks no server: `ingest init` and `ingest doctor` tell whether it is in force. Without lanes
-    (setting `lanes.count`) there is nothing to print.
+    Asks no server: `ingest init` and `ingest doctor` tell whether it is in force. With a single
+    lane (setting `lanes.count`) it is empty, which takes the mappings away.
     """
     from ingest.contract import load_contract
     from ingest.lanes import mappings, mappings_block
@@ -23,6 +23,6 @@ def command(contract: str | None, output: str) -> int:
     needed = mappings(settings, load_contract(settings.contract))
     if output == "json":
         print_json({one.source: one.destination for one in needed})
-    elif needed:
+    else:
         click.echo(mappings_block(needed))
     return 0

@@ -172,6 +172,14 @@ def test_the_number_of_lanes_changes_while_sensors_send(
     }
 
 
+def test_a_mapping_is_taken_away(mapped_stack: Devstack, laned: TestLane) -> None:
+    """An empty block, as for a single lane, leaves every message to the first stream."""
+    laned.ingest("init")
+    spread(mapped_stack, laned, 3)
+    put(mapped_stack, laned.ingest("lanes", IOT_LANES__COUNT="1").stdout)
+    until(lambda: laned.run_async(lambda link: wrong_mappings(link, needed(laned))), "no mapping")
+
+
 def test_a_refused_message_is_replayed_into_its_own_lane(
     mapped_stack: Devstack, laned: TestLane
 ) -> None:

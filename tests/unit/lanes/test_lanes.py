@@ -33,6 +33,7 @@ def test_a_single_lane_is_the_contract_as_it_is() -> None:
     assert bound_subjects(settings, READINGS) == {"subjects": ["readings.>"]}
     assert inlet(settings, READINGS) == ""
     assert mappings(settings, READINGS) == []
+    assert mappings_block([]) == "mappings = {}"
 
 
 def test_lanes_are_streams_of_their_own_on_the_same_tables() -> None:
