@@ -33,6 +33,7 @@ go_install() { # folder, program, module@version
     GOTOOLCHAIN=local CGO_ENABLED=0 GOBIN="$1/new" \
       go install -trimpath -ldflags '-s -w' "$3" >&2
     mv "$1/new/$2" "$1/$2"
+    rmdir "$1/new"
   fi
   printf '%s\n' "$1/$2"
 }

@@ -27,9 +27,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keeps the result of a combination when that was asked for."""
     report = yield
-    over = report.when == "call" or report.failed
-    if over and item.config.getoption("--record", default=False) and hasattr(item, "callspec"):
-        combination: Combination = item.callspec.params["combination"]
+    wanted = item.config.getoption("--record", default=False)
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    combination: Combination | None = parameters.get("combination")
+    if wanted and combination is not None and (report.when == "call" or report.failed):
         notes = tuple(map(str, dict(item.user_properties).get("notes", ())))  # type: ignore[call-overload]
         record.add(combination.name, combination.server, report.outcome, report.duration, notes)
     return report

@@ -17,7 +17,10 @@ STORES = ("seaweedfs", "minio", "versitygw")
 
 @dataclass
 class IcebergFixture:
-    """Anybody gets in; with ``vends`` each loaded table comes with the keys to its files."""
+    """Anybody gets in, on every address of the machine: it can be told no other.
+
+    With ``vends`` each loaded table comes with the keys to its files.
+    """
 
     vends: bool = False
     region: str = "us-east-1"
