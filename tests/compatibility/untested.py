@@ -18,8 +18,8 @@ UNTESTED = (
     Untested(
         "ClickHouse",
         "ClickHouse's own server, any version; engines 24.8 to 25.12",
-        "no package registry has the server, nor these engines as chdb-core. The engine of 26.1 to"
-        " 26.9 was run behind the embedded platform's HTTP server",
+        "no package registry has the server, and chdb-core begins with 26.1; the older package chdb"
+        " was not tried. 26.1 to 26.9 were run behind the embedded platform's HTTP server",
     ),
     Untested("ClickHouse", "Replicated tables, ClickHouse Cloud", "needs the server"),
     Untested("S3", "AWS S3, Ceph, Garage, Silo", "no package registry has them"),
