@@ -46,9 +46,11 @@ def test_the_command_tells_the_verdict_by_its_exit_code(
 def test_nothing_stored_is_one_sentence(lane: TestLane) -> None:
     """Before a path has stored anything there is nothing to prove: exit 1 and the reason."""
     lane.init()
+    empty = lane.ingest("verify", check=False)
+    lane.publish(lane.readings(1))
+    unread = lane.ingest("verify", check=False)
 
-    done = lane.ingest("verify", check=False)
-
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "hot path has stored nothing yet" in done.stderr
+    assert [empty.returncode, unread.returncode] == [1, 1]
+    assert [done.stderr.count("\n") for done in (empty, unread)] == [1, 1]
+    assert "it never had a message" in empty.stderr
+    assert "hot path has stored nothing yet" in unread.stderr
