@@ -86,7 +86,8 @@ class NatsLink:
             # errors have none.
             if isinstance(error, APIError) and not isinstance(error, ServerError):
                 raise
-            raise StreamUnavailableError(f"NATS refuses for now: {error!r}") from error
+            told = getattr(error, "description", None) or repr(error)
+            raise StreamUnavailableError(f"NATS refuses for now: {told}") from error
 
     async def wait_connected(self) -> None:
         """Returns once the connection is up; nats-py reconnects without end.

@@ -11,7 +11,8 @@ from typing import Any
 from nats.js.errors import APIError, NotFoundError
 
 from ingest.contract import Contract
-from ingest.errors import StreamConfigError
+from ingest.dlq import STREAM
+from ingest.errors import StreamConfigError, StreamUnavailableError
 from ingest.lanes import is_inlet
 from ingest.ledger import ledger_stream_config
 from ingest.nats_link import NatsLink
@@ -31,6 +32,7 @@ SETTING_OF = {
     "num_replicas": "stream.replicas",
 }
 JS_SUBJECT_OVERLAP = 10065
+JS_NO_STORAGE = 10047
 
 
 async def make(
@@ -103,6 +105,15 @@ async def _create(link: NatsLink, config: dict[str, Any]) -> None:
     name = config["name"]
     try:
         await link.api(f"STREAM.CREATE.{name}", config)
+    except StreamUnavailableError as error:
+        if getattr(error.__cause__, "err_code", None) != JS_NO_STORAGE:
+            raise
+        setting = "stream.dlq_max_bytes" if name == STREAM else "stream.max_bytes"
+        raise StreamConfigError(
+            f"stream {name} cannot be made: the server has less storage left than its"
+            f" {config['max_bytes']} bytes, which JetStream reserves; lower {setting}, or give"
+            " JetStream more room (max_file_store)"
+        ) from error
     except APIError as error:
         if error.err_code == JS_SUBJECT_OVERLAP:
             raise StreamConfigError(

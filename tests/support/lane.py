@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from clickhouse_connect.driver.client import Client
 
 from ingest.clickhouse_client import connect as connect_clickhouse
 from ingest.contract import Contract, load_contract
+from ingest.errors import IngestError
 from ingest.hot_entry import EntryStore, HotEntry
 from ingest.kept import open_bucket
 from ingest.nats_link import NatsLink, connect
@@ -113,6 +115,20 @@ class TestLane:
     def __exit__(self, *_: object) -> None:
         for writer in self.writers:
             writer.kill()
+        # A server that the test left dead or frozen goes away with its streams.
+        with contextlib.suppress(IngestError):
+            asyncio.run(self._delete_streams())
+
+    async def _delete_streams(self) -> None:
+        """JetStream reserves the size of every stream, and a run makes hundreds of them."""
+        link = await connect(self.settings.nats, "test-end", patient=False)
+        try:
+            for subject in (f"{self.subject_root}.>", f"lanes.{self.stream}.>"):
+                answer = await link.api("STREAM.NAMES", {"subject": subject})
+                for name in answer.get("streams") or []:
+                    await link.api(f"STREAM.DELETE.{name}")
+        finally:
+            await link.close()
 
     @property
     def stream(self) -> str:

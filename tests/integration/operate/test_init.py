@@ -212,3 +212,12 @@ def test_an_absent_service_is_one_sentence(lane: TestLane) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: NATS does not answer")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_stream_larger_than_the_disk_is_refused_with_the_setting(lane: TestLane) -> None:
+    """JetStream reserves a stream's size; the sentence says which setting asks for too much."""
+    done = lane.ingest("init", check=False, IOT_STREAM__MAX_BYTES=str(1 << 50))
+
+    assert done.returncode == 3
+    assert f"stream {lane.stream} cannot be made: the server has less storage left" in done.stderr
+    assert "lower stream.max_bytes" in done.stderr
