@@ -25,13 +25,12 @@ Figures = dict[str, Any]
 class Phase:
     """One phase: the hot path alone right before, while the work was under way, and what it did.
 
-    ``alone`` is None for the phase that is nothing but the load, ``beside`` too for work without
-    load.
+    ``alone`` is None for the phase that is nothing but the load.
     """
 
     name: str
     alone: Stretch | None
-    beside: Stretch | None
+    beside: Stretch
     work: Figures = field(default_factory=dict)
 
 
@@ -69,7 +68,9 @@ class Bench:
         """What is new of the archive proven."""
         work: Figures = {}
         alone = self._watch(lambda: time.sleep(self.rest_s))
-        beside = self._watch(lambda: work.update(_reconciled(self.archive, self.patience_s)))
+        beside = self._watch(
+            lambda: work.update(reconciled(self.archive, self.patience_s, guarded=True))
+        )
         return Phase(name, alone, beside, work)
 
     def _compact(self, day: datetime, guard: Guard | None) -> Figures:
@@ -96,23 +97,19 @@ class Bench:
         return self.recorder.since(mark)
 
 
-def reconciliation_at_rest(name: str, archive: Archive, patience_s: float) -> Phase:
-    """What is new of the archive proven, without load."""
-    return Phase(name, None, None, _reconciled(archive, patience_s))
-
-
-def _reconciled(archive: Archive, patience_s: float) -> Figures:
+def reconciled(archive: Archive, patience_s: float, *, guarded: bool) -> Figures:
     """Figures of one reconciliation, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.budget.reconciliation", f"{patience_s:g}"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.budget.reconciliation", f"{patience_s:g}"],
+        [*command, *(["guarded"] if guarded else [])],
         cwd=archive.folder,
         env={**outside(), **archive.env},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    # As Dagster's processes under `make dev`.
-    yield_cpu(process.pid, BEHIND_HOT_PATH)
+    if guarded:  # as Dagster's processes under `make dev`
+        yield_cpu(process.pid, BEHIND_HOT_PATH)
     told = process.communicate()[0]
     assert process.returncode == 0, f"the reconciliation ended with {process.returncode}"
     found: Figures = json.loads(told.splitlines()[-1])

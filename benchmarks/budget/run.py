@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.budget.archive import Archive, day_before, make_archive, settings_of
 from benchmarks.budget.load import fleet, hot_writer, recorder
-from benchmarks.budget.phases import Bench, Phase, reconciliation_at_rest
+from benchmarks.budget.phases import Bench, Phase, reconciled
 from benchmarks.budget.tables import write
 from benchmarks.report import commit
 from devstack.process import yield_cpu
@@ -25,26 +25,24 @@ from ingest.provision import init
 from pipelines.trino_client import Trino
 
 SHARE = 0.6
-READINGS = 10_000_000
 DAY_ROWS, FILE_ROWS = 2_000_000, 1_000
 WARM_ROWS = 50_000
-NEW_ROWS, UNPROVEN_ROWS = 200_000, 2_000_000
+UNPROVEN_ROWS = 2_000_000
 REST_PATIENCE_S = 1_200.0
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The command line: minutes of a phase, readings to reconcile, rows of a day."""
+    """The command line: minutes of a phase, rows of a day."""
 
     minutes: float
-    readings: int
     day_rows: int
 
     def told(self) -> dict[str, object]:
         """For the tables: length of a phase, and the command that was given."""
         arguments = f"--minutes {self.minutes:g}"
-        if self.readings != READINGS:
-            arguments += f" --readings {self.readings}"
+        if self.day_rows != DAY_ROWS:
+            arguments += f" --day-rows {self.day_rows}"
         return {"minutes": self.minutes, "command": f"make bench NAME=budget ARGS='{arguments}'"}
 
 
@@ -52,10 +50,9 @@ def main() -> None:
     """Runs the benchmark and writes its tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--readings", type=int, default=READINGS)
     parser.add_argument("--day-rows", type=int, default=DAY_ROWS)
     parsed = parser.parse_args()
-    chosen = Chosen(parsed.minutes, parsed.readings, parsed.day_rows)
+    chosen = Chosen(parsed.minutes, parsed.day_rows)
     # So that an ended benchmark ends its processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = {"date": datetime.now(UTC), "commit": commit()}
@@ -81,7 +78,7 @@ def _measure(
     _prepare(archive, days, chosen)
     trino = Trino(archive.pipeline_settings.trino)
     with hot_writer(folder, env, port) as hot:
-        phases = list(_at_rest(archive, days[0]))
+        phases: list[Phase] = []
         maximum = _maximum(folder, env, port, stack, hot, chosen)
         rate = SHARE * maximum
         with (
@@ -93,7 +90,8 @@ def _measure(
                 archive, seen, trino, rest_s=max(seconds / 2, 30), patience_s=max(3 * seconds, 1200)
             )
             for phase in _phases(bench, stack, days, chosen):
-                phases.append(_said(phase))
+                _say(f"{phase.name}: {phase.beside} {phase.work}")
+                phases.append(phase)
                 yield {"maximum": maximum, "rate": rate, "share": SHARE}, phases
 
 
@@ -108,31 +106,19 @@ def _phases(bench: Bench, stack: Devstack, days: list[datetime], chosen: Chosen)
     yield bench.reconciliation("reconciliation, guarded")
 
 
-def _at_rest(archive: Archive, day: datetime) -> Iterator[Phase]:
-    """All of the archive proven, then what was added to it; more is left to prove under load."""
-    yield _said(reconciliation_at_rest("at rest", archive, REST_PATIENCE_S))
-    _extend(archive, day, NEW_ROWS)
-    yield _said(reconciliation_at_rest("at rest, the next one", archive, REST_PATIENCE_S))
-    _extend(archive, day, UNPROVEN_ROWS)
-
-
-def _extend(archive: Archive, day: datetime, rows: int) -> None:
-    archive.publish(rows, day, seed=rows)
-    archive.drain("hot", "lake")
-
-
 def _prepare(archive: Archive, days: list[datetime], chosen: Chosen) -> None:
-    """A small day to warm up on and three more in files of a thousand rows; the rest in large."""
+    """A small day to warm up on and three more in files of a thousand rows; more to prove."""
     started = time.monotonic()
     for day, rows in zip(days, (WARM_ROWS, *[chosen.day_rows] * 3), strict=True):
         archive.publish(rows, day, seed=day.day)
         archive.drain(
             "lake", IOT_LAKE__FILE_MAX_ROWS=str(FILE_ROWS), IOT_LAKE__COMMIT_MAX_ROWS="100000"
         )
-    left = chosen.readings - WARM_ROWS - 3 * chosen.day_rows
-    archive.publish(max(left, 0), day_before(days[-1], 1), seed=1)
+    archive.drain("hot")
+    reconciled(archive, REST_PATIENCE_S, guarded=False)
+    archive.publish(UNPROVEN_ROWS, day_before(days[-1], 1), seed=1)
     archive.drain("lake", "hot")
-    _say(f"prepared {chosen.readings:,} readings in {time.monotonic() - started:.0f} s")
+    _say(f"prepared in {time.monotonic() - started:.0f} s")
 
 
 def _maximum(
@@ -154,11 +140,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _said(phase: Phase) -> Phase:
-    _say(f"{phase.name}: {phase.beside or 'no load'} {phase.work}")
-    return phase
 
 
 def _say(text: str) -> None:

@@ -27,7 +27,7 @@ def write(facts: dict[str, Any], phases: Sequence[Phase]) -> str:
         {
             "phase": one.name,
             "alone": one.alone.as_dict() if one.alone else None,
-            "beside": one.beside.as_dict() if one.beside else None,
+            "beside": one.beside.as_dict(),
             "work": one.work,
         }
         for one in phases
@@ -57,8 +57,6 @@ def _hot(phases: Iterable[Phase]) -> str:
     """The hot path in each phase, against the same load alone right before it."""
     rows = []
     for one in phases:
-        if one.beside is None:
-            continue
         base = one.alone or one.beside
         rows.append(
             [

@@ -1,0 +1,1 @@
+"""Ten million readings proven, and what was added to them."""
