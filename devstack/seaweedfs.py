@@ -68,12 +68,13 @@ class SeaweedFS:
         return Launch(arguments, _environment(place))
 
     def is_healthy(self, place: Place) -> bool:
-        """Whether both buckets are there for our key, and nothing else rewrites tables."""
+        """Whether buckets and objects are there for our key, and nothing else rewrites tables."""
         catalog = f"/v1/config?warehouse=s3%3A%2F%2F{TABLE_BUCKET}"
         return (
             _answers(place, "s3", f"/{BUCKET}", "s3")
             and _answers(place, "iceberg", catalog, "s3tables")
             and maintenance_is_off(place.directory / "data")
+            and _volumes_are_served(place)
         )
 
     def environment(self, place: Place) -> dict[str, str]:
@@ -114,6 +115,26 @@ def maintenance_is_off(data: Path) -> bool:
             "enabled to false: it rewrites tables while they are written."
         )
     return True
+
+
+def _volumes_are_served(place: Place) -> bool:
+    """Whether the master has heard of every volume on disk; objects of the others are not found."""
+    files = (place.directory / "data").glob("*.idx")
+    on_disk = {int(file.stem.rpartition("_")[2]) for file in files}
+    connection = http.client.HTTPConnection(
+        f"127.0.0.1:{place.ports['master']}", timeout=_TIMEOUT_S
+    )
+    try:
+        connection.request("GET", "/vol/status")
+        centers = json.loads(connection.getresponse().read())["Volumes"]["DataCenters"] or {}
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return False
+    finally:
+        connection.close()
+    node = f"127.0.0.1:{place.ports['volume']}"
+    racks = [rack for center in centers.values() for rack in center.values()]
+    served = {volume["Id"] for rack in racks for volume in rack.get(node) or []}
+    return on_disk <= served
 
 
 def _environment(place: Place) -> dict[str, str]:

@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
+REFUSALS = 5
+REFUSAL_PAUSE_S = 0.3
 UNAVAILABLE = (
     TimeoutError,
     OSError,
@@ -134,12 +136,27 @@ async def connect(
     """
     while True:
         try:
-            return await _connect_once(settings, name)
+            return await unless_refused_again(lambda: _connect_once(settings, name))
         except StreamUnavailableError as error:
             if not patient or (give_up is not None and give_up.is_set()):
                 raise
             log.warning("nats_waiting", problem=str(error))
             await asyncio.sleep(0.5)
+
+
+async def unless_refused_again(connect_once: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Result of a connection attempt; credentials that are refused are tried a few times more.
+
+    A server that reloads its configuration can refuse everyone for a moment (seen in 2.15.1). For
+    good, that would stop a writer which a person then has to start again.
+    """
+    for _ in range(REFUSALS - 1):
+        try:
+            return await connect_once()
+        except SettingsError as error:
+            log.debug("nats_refused", problem=str(error))
+            await asyncio.sleep(REFUSAL_PAUSE_S)
+    return await connect_once()
 
 
 async def _connect_once(settings: NatsSettings, name: str) -> NatsLink:

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from ingest.errors import SettingsError, StreamUnavailableError
 from ingest.frames import FrameError, FrameParser, Frames
 from ingest.inbox import FrameSink
-from ingest.nats_link import NatsLink
+from ingest.nats_link import NatsLink, unless_refused_again
 from ingest.settings import NatsSettings
 
 DEFAULT_PORT = 4222
@@ -55,18 +55,7 @@ class WireInbox:
 
     async def open(self, subject: str, sink: FrameSink) -> None:
         """Connects, signs in and subscribes. Raises StreamUnavailableError, SettingsError."""
-        await self._link.wait_connected()
-        url = self._link.client.connected_url
-        if url is None:
-            raise StreamUnavailableError("NATS is not connected")
-        connection = WireConnection(sink)
-        try:
-            async with asyncio.timeout(self._settings.connect_timeout_s):
-                await self._connect(connection, url.hostname or "", url.port or DEFAULT_PORT)
-                await connection.sign_in(_login(self._settings))
-        except (TimeoutError, OSError) as error:
-            connection.close()
-            raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
+        connection = await unless_refused_again(lambda: self._signed_in(sink))
         connection.write(b"SUB %b.* 1\r\n" % subject.encode())
         self._connection = connection
 
@@ -81,6 +70,21 @@ class WireInbox:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    async def _signed_in(self, sink: FrameSink) -> WireConnection:
+        await self._link.wait_connected()
+        url = self._link.client.connected_url
+        if url is None:
+            raise StreamUnavailableError("NATS is not connected")
+        connection = WireConnection(sink)
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                await self._connect(connection, url.hostname or "", url.port or DEFAULT_PORT)
+                await connection.sign_in(_login(self._settings))
+        except (TimeoutError, OSError) as error:
+            connection.close()
+            raise StreamUnavailableError(f"NATS does not answer: {error!r}") from error
+        return connection
 
     async def _connect(self, connection: WireConnection, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
