@@ -5,6 +5,7 @@
     IngestError
     ├── SettingsError            (terminal, exit 2)  a setting is missing or wrong
     ├── ContractError            (terminal, exit 2)  a contract file or its evolution is wrong
+    ├── ConnectionEndedError     (terminal, exit 1)  NATS ended the connection; start again
     ├── SinkUnavailableError     (transient)         a sink does not answer or is overloaded
     ├── StreamUnavailableError   (transient)         NATS or JetStream does not answer
     ├── OutcomeUnknownError      (transient)         a write was sent, its fate must be looked up
@@ -54,6 +55,10 @@ class ContractError(IngestError, Terminal):
     """A contract file is wrong, or a change of it cannot be applied."""
 
     exit_code = EXIT_USAGE
+
+
+class ConnectionEndedError(IngestError, Terminal):
+    """The client has given its connection to NATS up; the next start says whether that is right."""
 
 
 class SinkUnavailableError(IngestError, Transient):

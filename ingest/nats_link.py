@@ -14,7 +14,7 @@ from nats.errors import ConnectionClosedError, Error, NoServersError, OutboundBu
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavailableError
 
-from ingest.errors import SettingsError, StreamUnavailableError
+from ingest.errors import ConnectionEndedError, SettingsError, StreamUnavailableError
 from ingest.settings import NatsSettings
 from ingest.stopping import Stopping
 
@@ -94,14 +94,18 @@ class NatsLink:
     async def wait_connected(self) -> None:
         """Returns once the connection is up; nats-py reconnects without end.
 
-        Raises SettingsError when the server closed the connection for good (credentials gone),
-        DrainTimeoutError when the process was asked to stop and its grace is over.
+        Raises ConnectionEndedError when it gave up because the server refused the credentials, for
+        good or for the moment of a reload, DrainTimeoutError when the process was asked to stop and
+        its grace is over.
         """
         while not self.connected:
             if self.stopping is not None:
                 self.stopping.require_time("this process")
             if self.client.is_closed:
-                raise SettingsError(f"NATS closed the connection: {self.client.last_error!r}")
+                raise ConnectionEndedError(
+                    f"NATS closed the connection: {self.client.last_error!r}; when the credentials"
+                    " are still right, start again"
+                )
             await asyncio.sleep(0.05)
 
     async def pause(self, seconds: float) -> None:
