@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from tests.support.platforms import start_platform as starter
 from tests.support.skips import allowed_skips
 
 ROOT = Path(__file__).parent.parent
+
+# A shell lets its background jobs ignore Ctrl-C, and all that they start with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no defect.
 hypothesis.settings.register_profile("without_timings", deadline=None)
