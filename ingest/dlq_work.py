@@ -83,7 +83,7 @@ async def replay_entries(
     """Publishes the chosen entries again, those that would be stored or all of them."""
     async with _lane(settings) as (link, lane), Room(link) as room:
         trial = Trial(await _contract_in_force(link, settings), lane)
-        replayer = Replayer(link, lane, room, inlet(settings, lane_contract(settings)))
+        replayer = Replayer(link, lane, room, inlet(settings))
 
         async def act(entry: Entry) -> Outcome:
             problem = trial.problem(entry)

@@ -157,7 +157,7 @@ async def _examine_lanes(
     link: NatsLink, settings: Settings, contract: Contract, findings: Findings
 ) -> None:
     """Whether the messages reach the lanes that are written, and no other."""
-    needed = mappings(settings, contract)
+    needed = mappings(settings)
     wrong = await wrong_mappings(link, needed)
     for problem in wrong:
         findings.note(

@@ -46,10 +46,11 @@ def each_lane(settings: Settings) -> list[Settings]:
     return [_of_lane(settings, number) for number in range(settings.lanes.count)]
 
 
-def inlet(settings: Settings, contract: Contract) -> str:
+def inlet(settings: Settings) -> str:
     """What a subject has in front when its message goes to this lane; nothing for a single one."""
-    own = _own(settings)
-    return f"{PREFIX}.{_base(contract, own)}.{own}." if settings.lanes.count > 1 else ""
+    if settings.lanes.count == 1:
+        return ""
+    return f"{PREFIX}.{load_contract(settings.contract).stream}.{_own(settings)}."
 
 
 def is_inlet(subject: str) -> bool:
@@ -59,7 +60,7 @@ def is_inlet(subject: str) -> bool:
 
 def bound_subjects(settings: Settings, contract: Contract) -> dict[str, Any]:
     """``subjects`` and ``subject_transform`` of the stream of this lane's ``contract``."""
-    mapped = inlet(settings, contract)
+    mapped = inlet(settings)
     if not mapped:
         return {"subjects": list(contract.subjects)}
     unmapped = [] if settings.lanes.only else contract.subjects
@@ -110,11 +111,11 @@ class Mapping:
         return ".".join("probe" if one in ("*", ">") else one for one in tokens)
 
 
-def mappings(settings: Settings, contract: Contract) -> list[Mapping]:
+def mappings(settings: Settings) -> list[Mapping]:
     """The mappings that the lanes need; none for a single lane. Raises SettingsError."""
     if settings.lanes.count == 1:
         return []
-    stream = _base(contract, settings.lanes.only or 0)
+    stream = load_contract(settings.contract).stream
     return [Mapping(stream, source, settings.lanes.count) for source in _sources(settings)]
 
 
@@ -171,7 +172,3 @@ def _of_lane(settings: Settings, number: int) -> Settings:
             "http": http.model_copy(update=moved),
         }
     )
-
-
-def _base(contract: Contract, own: int) -> str:
-    return contract.stream.removesuffix(f"_{own}") if own else contract.stream

@@ -69,7 +69,7 @@ async def _mapping_steps(settings: Settings) -> list[Step]:
 
     Streams come first: a message that is mapped to a lane without one is not acknowledged.
     """
-    needed = mappings(settings, lane_contract(settings))
+    needed = mappings(settings)
     if not needed:
         return []
     link = await connect(settings.nats, "ingest-init", patient=False)

@@ -22,8 +22,15 @@ from ingest.stream_check import problems
 from ingest.stream_configs import dead_letter_config, lane_config
 
 SIZES = ("max_bytes", "max_age", "duplicate_window")
-ADDED = ("subjects", "subject_transform")
-COMPARED = (*SIZES, *ADDED, "discard", "num_replicas", "max_msg_size", "allow_rollup_hdrs")
+COMPARED = (
+    *SIZES,
+    "subjects",
+    "subject_transform",
+    "discard",
+    "num_replicas",
+    "max_msg_size",
+    "allow_rollup_hdrs",
+)
 SETTING_OF = {
     "max_bytes": "stream.max_bytes",
     "max_age": "stream.max_age_h",

@@ -32,7 +32,6 @@ def command(contract: str | None, *, update: bool, lanes: int | None, output: st
     that is to be served; they share dead-letter queue, ledger and key-value stores. Lanes need a
     subject mapping that only the server's configuration can have: what is missing is printed.
     """
-    from ingest.contract import load_contract
     from ingest.lanes import mappings, mappings_block
     from ingest.provision import provision
 
@@ -49,5 +48,5 @@ def command(contract: str | None, *, update: bool, lanes: int | None, output: st
             "\nput this into the server's configuration, or the account's, and reload it; until"
             " then all\nmessages go to the first lane:\n"
         )
-        click.echo(mappings_block(mappings(settings, load_contract(settings.contract))))
+        click.echo(mappings_block(mappings(settings)))
     return 0

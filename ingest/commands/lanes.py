@@ -16,11 +16,10 @@ def command(contract: str | None, output: str) -> int:
     Asks no server: `ingest init` and `ingest doctor` tell whether it is in force. With a single
     lane (setting `lanes.count`) it is empty, which takes the mappings away.
     """
-    from ingest.contract import load_contract
     from ingest.lanes import mappings, mappings_block
 
     settings = settings_for(contract)
-    needed = mappings(settings, load_contract(settings.contract))
+    needed = mappings(settings)
     if output == "json":
         print_json({one.source: one.destination for one in needed})
     else:

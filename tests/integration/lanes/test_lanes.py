@@ -17,7 +17,6 @@ import pytest
 from devstack.nats import change_mappings
 from devstack.state import State
 from devstack.supervisor import SERVICES, Devstack, place_of
-from ingest.contract import load_contract
 from ingest.lane_mapping import wrong_mappings
 from ingest.lanes import Mapping, each_lane, mappings, mappings_block
 from ingest.status import lane_status
@@ -58,7 +57,7 @@ def needed(lane: TestLane, count: int | None = None) -> list[Mapping]:
     if count is not None:
         chosen = settings.lanes.model_copy(update={"count": count})
         settings = settings.model_copy(update={"lanes": chosen})
-    return mappings(settings, load_contract(settings.contract))
+    return mappings(settings)
 
 
 def wait_for(lane: TestLane, mapped: list[Mapping]) -> None:

@@ -25,14 +25,20 @@ def laned(count: int, by: str = "readings.*.*.>", only: int | None = None) -> Se
     return Settings.model_validate({"lanes": {"count": count, "by": by, "only": only}})
 
 
+def used(settings: Settings) -> None:
+    """What each command asks of the lanes."""
+    lane_contract(settings)
+    mappings(settings)
+
+
 def test_a_single_lane_is_the_contract_as_it_is() -> None:
     """Without lanes nothing changes: stream, subjects, ports."""
     settings = Settings()
     assert each_lane(settings) == [settings]
     assert lane_contract(settings) == READINGS
     assert bound_subjects(settings, READINGS) == {"subjects": ["readings.>"]}
-    assert inlet(settings, READINGS) == ""
-    assert mappings(settings, READINGS) == []
+    assert inlet(settings) == ""
+    assert mappings(settings) == []
     assert mappings_block([]) == "mappings = {}"
 
 
@@ -76,7 +82,7 @@ def test_a_mapping_keeps_the_subject_behind_the_lane(source: str, destination: s
 
 def test_the_block_has_a_line_for_each_subject() -> None:
     """Several patterns share the lanes."""
-    found = mappings_block(mappings(laned(2, "readings.*.>, other.*"), READINGS))
+    found = mappings_block(mappings(laned(2, "readings.*.>, other.*")))
     assert found.splitlines() == [
         "mappings = {",
         '  "readings.*.>": "lanes.READINGS.{{partition(2,1)}}.readings.{{wildcard(1)}}.>"',
@@ -105,4 +111,4 @@ def test_examples_reach_every_lane() -> None:
 def test_settings_that_cannot_work_are_named(settings: Settings, problem: str) -> None:
     """One sentence, exit 2."""
     with pytest.raises(SettingsError, match=problem.replace("*", r"\*").replace("{", r"\{")):
-        mappings(settings, lane_contract(settings))
+        used(settings)
