@@ -16,9 +16,12 @@ import pyarrow.compute as pc
 from ingest.arrow_frames import CONTINUATION
 from ingest.arrow_payload import ArrowReader
 from ingest.contract import STORED_AT, Column, ColumnType, Contract
+from ingest.json_alike import AlikeReader
 from ingest.json_columns import finished_array, wire_array
-from ingest.json_payload import JsonReader, JsonRows, is_utf8
+from ingest.json_payload import JsonReader, JsonRows
+from ingest.json_shape import is_utf8
 from ingest.messages import Messages
+from ingest.payloads import Payloads
 from ingest.pieces import JsonColumns, Piece, in_order
 from ingest.problems import Problems, check_ranges
 from ingest.refusal import Reason, Refused, RefusedPayloadError
@@ -28,7 +31,11 @@ __all__ = ["Decoded", "Decoder", "Refused"]
 Int64Array = npt.NDArray[np.int64]
 
 CHUNK = 1024
-"""Messages decoded and turned into arrays at a time, so that both stay in the CPU's cache."""
+"""Messages decoded to objects and turned into arrays at a time, so that both stay in the CPU's
+cache."""
+
+ALIKE_BYTES = 1 << 18
+"""Bytes of messages looked at together for a shape that they share; for the same reason."""
 
 _WHITE_SPACE = b" \t\r\n"
 
@@ -61,6 +68,7 @@ class Decoder:
     def __init__(self, contract: Contract, lane: str) -> None:
         self.contract = contract
         self.lane = lane
+        self._alike = AlikeReader(contract)
         self._json = JsonReader(contract)
         self._arrow = ArrowReader(contract)
 
@@ -71,8 +79,14 @@ class Decoder:
         """
         batch = _Batch(messages, JsonColumns(self.contract, self._json.getters))
         tokens = self._subject_tokens(batch)
-        for start in range(0, len(messages), CHUNK):
-            self._read(batch, start, messages.payloads[start : start + CHUNK])
+        payloads = Payloads.of(messages.payloads)
+        step = max(CHUNK // 16, ALIKE_BYTES * len(messages) // max(payloads.size, 1))
+        for start in range(0, len(messages), step):
+            found, left = self._alike.read(payloads[start : start + step])
+            for alike in found:
+                batch.json.add_alike(alike, start)
+            for at in range(0, len(left), CHUNK):
+                self._read(batch, [start + one for one in left[at : at + CHUNK]])
         piece = in_order([*batch.pieces, batch.json.finish(batch.problems)])
         stored_us = messages.stored_at_ns[piece.messages] // 1000
         places = (piece.messages, piece.elements)
@@ -89,16 +103,17 @@ class Decoder:
             rows = rows.filter(pa.array(kept))
         return Decoded(rows, _refused(batch))
 
-    def _read(self, batch: _Batch, start: int, payloads: list[bytes]) -> None:
-        """Decode the payloads in one call where that is sound, else each by itself."""
+    def _read(self, batch: _Batch, places: list[int]) -> None:
+        """Decode these messages in one call where that is sound, else each by itself."""
+        payloads = [batch.messages.payloads[place] for place in places]
         together = self._json.together(payloads)
         if together is not None:
-            batch.json.add(together, range(start, start + len(payloads)), None)
+            batch.json.add(together, places, None)
             return
         rows = JsonRows([], [])
         messages: list[int] = []
         elements: list[int] = []
-        for message, payload in enumerate(payloads, start):
+        for message, payload in zip(places, payloads, strict=True):
             row = self._json.quickly(payload)
             if row is not None:
                 rows.rows.append(row)

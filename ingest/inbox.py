@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from ingest.frame_spans import Spans
 from ingest.nats_link import NatsLink
 
 
 class FrameSink(Protocol):
     """Where an inbox delivers; called on the event loop, in order of arrival."""
 
-    def on_messages(
-        self, subjects: list[bytes], replies: list[bytes], payloads: list[bytes]
-    ) -> None:
-        """Messages of the lane, one entry each."""
+    def on_messages(self, messages: Spans) -> None:
+        """Messages of the lane."""
 
     def on_status(self, headers: dict[str, str]) -> None:
         """A status frame: a heartbeat, or the end of a pull."""
@@ -44,14 +44,33 @@ class ClientInbox:
     def __init__(self, link: NatsLink) -> None:
         self._link = link
         self._subscription: Subscription | None = None
+        self._waiting: list[Msg] = []
 
     async def open(self, subject: str, sink: FrameSink) -> None:
         """Subscribes."""
+        loop = asyncio.get_running_loop()
+        waiting: list[Msg] = []
+        self._waiting = waiting
+
+        def deliver() -> None:
+            frames, waiting[:] = waiting[:], []
+            if frames:
+                sink.on_messages(
+                    Spans.of(
+                        [frame.subject.encode() for frame in frames],
+                        [frame.reply.encode() for frame in frames],
+                        [frame.data for frame in frames],
+                    )
+                )
 
         async def on_frame(frame: Msg) -> None:
             if frame.reply:
-                sink.on_messages([frame.subject.encode()], [frame.reply.encode()], [frame.data])
+                # nats-py hands over one at a time all that it has: they are delivered together.
+                if not waiting:
+                    loop.call_soon(deliver)
+                waiting.append(frame)
             else:
+                deliver()
                 sink.on_status(frame.headers or {})
 
         self._subscription = await self._link.available(
@@ -66,6 +85,7 @@ class ClientInbox:
 
     async def close(self) -> None:
         """Unsubscribes."""
+        self._waiting.clear()
         subscription, self._subscription = self._subscription, None
         if subscription is not None and not self._link.client.is_closed:
             await subscription.unsubscribe()

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ingest.contract import Column, ColumnType, TimeFormat
 from ingest.json_struct import NULL
+from ingest.messages import Int64Array
 from ingest.refusal import Reason, excerpt
 from ingest.timestamps import EARLIEST_US, LATEST_US, date_column, rfc3339_column
 
@@ -35,10 +36,20 @@ def wire_array(column: Column, values: list[Any]) -> pa.Array:
     return pa.array(values, _WIRE_TYPES.get(kind, kind.arrow))
 
 
+def absent_array(column: Column, count: int) -> pa.Array:
+    """What `wire_array` gives for ``count`` readings without a value."""
+    if column.type is ColumnType.TIMESTAMP and column.format is not TimeFormat.RFC3339:
+        return pa.nulls(count, pa.int64())
+    if column.type is ColumnType.MAP:
+        return map_array([None] * count)
+    return pa.nulls(count, _WIRE_TYPES.get(column.type, column.type.arrow))
+
+
 _WIRE_TYPES = {
     ColumnType.TIMESTAMP: pa.string(),
     ColumnType.DATE: pa.string(),
     ColumnType.FLOAT32: pa.float64(),
+    ColumnType.JSON: pa.string(),
 }
 
 
@@ -53,14 +64,24 @@ def map_array(values: Sequence[dict[str, str] | None]) -> pa.MapArray:
 
 def _epochs(values: list[Any], unit: TimeFormat | None) -> pa.Int64Array:
     """Epoch numbers as microseconds; those beyond every sink's range end just outside of it."""
-    factor = _MICROSECONDS.get(unit, 1) if unit is not None else 1
-    divisor = 1_000 if unit is TimeFormat.EPOCH_NS else 1
     if set(map(type, values)) == {int}:
-        least, most = (EARLIEST_US - 1) * divisor // factor, (LATEST_US + 1) * divisor // factor
-        numbers = np.array(values, np.int64)
-        return pa.array(np.clip(numbers, least - 1, most + 1) * factor // divisor)
+        return whole_epochs(np.array(values, np.int64), unit)
+    factor, divisor = _scale(unit)
     moments = [None if one is None else _moment(one, factor, divisor) for one in values]
     return pa.array(moments, pa.int64())
+
+
+def whole_epochs(numbers: Int64Array, unit: TimeFormat | None) -> pa.Int64Array:
+    """Whole epoch numbers as microseconds; see `wire_array`."""
+    factor, divisor = _scale(unit)
+    least, most = (EARLIEST_US - 1) * divisor // factor, (LATEST_US + 1) * divisor // factor
+    return pa.array(np.clip(numbers, least - 1, most + 1) * factor // divisor)
+
+
+def _scale(unit: TimeFormat | None) -> tuple[int, int]:
+    """What to multiply by, and then to divide by, for microseconds."""
+    factor = _MICROSECONDS.get(unit, 1) if unit is not None else 1
+    return factor, 1_000 if unit is TimeFormat.EPOCH_NS else 1
 
 
 def _moment(value: float, factor: int, divisor: int) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ingest.contract import Contract, UnknownFields
 from ingest.json_refusal import JsonRefusals
+from ingest.json_shape import is_utf8
 from ingest.json_struct import Getter, Row, path_tree, rest_of, row_struct
 from ingest.refusal import Reason, RefusedPayloadError
 
@@ -126,17 +127,6 @@ class JsonReader:
 
     def _rests(self, elements: Sequence[bytes | msgspec.Raw]) -> list[str | None]:
         return [rest_of(element, self._tree) for element in elements] if self._keep else []
-
-
-def is_utf8(payload: bytes) -> bool:
-    """Whether the bytes are UTF-8; msgspec checks only the strings that it keeps."""
-    if payload.isascii():
-        return True
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def check_structure(payload: bytes, max_rows: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +19,15 @@ class Messages:
 
     ``sequences`` int64, strictly ascending (a gap is a hole: messages deleted from the stream).
     ``stored_at_ns`` int64, JetStream's timestamp in nanoseconds since the Unix epoch, UTC.
-    ``subjects`` and ``payloads`` have the same length.
+    ``subjects`` and ``payloads`` have the same length; a reader gives them as `Subjects` and
+    `Payloads`, which make no objects before they are asked for one.
     ``covered`` is the contiguous range of sequences that this run settles, holes included.
     """
 
     sequences: Int64Array
     stored_at_ns: Int64Array
-    subjects: list[str]
-    payloads: list[bytes]
+    subjects: Sequence[str]
+    payloads: Sequence[bytes]
     covered: SequenceRange
 
     def __len__(self) -> int:

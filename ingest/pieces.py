@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ingest.contract import Contract
+from ingest.json_alike import Alike
 from ingest.json_columns import finished_array, wire_array
 from ingest.json_payload import JsonRows
 from ingest.json_struct import Getter
@@ -31,7 +32,8 @@ class Piece:
 
 def in_order(pieces: list[Piece]) -> Piece:
     """All rows as one piece, in the order of their messages and elements."""
-    if len(pieces) == 1:
+    first = pieces[0].messages
+    if len(pieces) == 1 and (first[1:] >= first[:-1]).all():
         return pieces[0]
     messages = np.concatenate([piece.messages for piece in pieces])
     elements = np.concatenate([piece.elements for piece in pieces])
@@ -74,6 +76,13 @@ class JsonColumns:
         self._elements.append(
             np.zeros(len(messages), np.int64) if elements is None else np.array(elements, np.int64)
         )
+
+    def add_alike(self, alike: Alike, start: int) -> None:
+        """Take over rows that are arrays already; ``start`` is the run's place of payload 0."""
+        for name, array in alike.arrays.items():
+            self._wire[name].append(array)
+        self._messages.append(alike.payloads + start)
+        self._elements.append(alike.elements)
 
     def finish(self, problems: Problems) -> Piece:
         """All rows in the contract's column types; values that have none are noted."""

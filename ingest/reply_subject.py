@@ -50,10 +50,10 @@ class Replies:
         ]
 
 
-def parse_replies(replies: list[bytes]) -> Replies:
+def parse_replies(replies: pa.StringArray) -> Replies:
     """Sequences and timestamps of reply subjects that all come from one consumer."""
-    shift = 0 if replies[0].count(b".") + 1 == TOKENS_PLAIN else 2
-    tokens = pc.split_pattern(pa.array(replies, pa.binary()).cast(pa.string()), ".")
+    shift = 0 if replies[0].as_py().count(".") + 1 == TOKENS_PLAIN else 2
+    tokens = pc.split_pattern(replies, ".")
     return Replies(_token(tokens, 5 + shift), _token(tokens, 6 + shift), _token(tokens, 7 + shift))
 
 

@@ -13,12 +13,12 @@ import asyncio
 import json
 import secrets
 import time
-from itertools import accumulate
 
 import structlog
 from nats.js.errors import APIError, NotFoundError
 
 from ingest.errors import StreamUnavailableError
+from ingest.frame_spans import Spans
 from ingest.inbox import ClientInbox, Inbox
 from ingest.messages import Messages
 from ingest.metrics import ReaderMetrics
@@ -29,6 +29,7 @@ from ingest.reader import OnLoss, ReaderInterruptedError, ReadLimit
 from ingest.reply_subject import Replies, parse_replies
 from ingest.settings import Settings
 from ingest.stream_info import stream_state
+from ingest.waiting_messages import WaitingMessages
 from ingest.wire import WireInbox, wire_can
 
 log = structlog.get_logger(__name__)
@@ -69,10 +70,7 @@ class PullReader:
         self._consumer_seq = 0
         self._inbox = inbox
         self._watchdog: asyncio.Task[None] | None = None
-        self._subjects: list[bytes] = []
-        self._replies: list[bytes] = []
-        self._payloads: list[bytes] = []
-        self._bytes = 0
+        self._waiting = WaitingMessages()
         self._oldest = 0.0
         self._arrived = asyncio.Event()
         self._interruption: str | None = "not open"
@@ -88,7 +86,7 @@ class PullReader:
     @property
     def buffered_bytes(self) -> int:
         """Payload bytes received and not yet returned."""
-        return self._bytes
+        return self._waiting.bytes
 
     async def open(self, position: int) -> None:
         """Opens a consumer of its own at ``position``."""
@@ -111,16 +109,17 @@ class PullReader:
         """The next run of messages; see LaneReader."""
         deadline = time.monotonic() + wait_s
         while not self._enough(limit):
-            if self._interruption is not None and not self._payloads:
+            waiting = len(self._waiting) > 0
+            if self._interruption is not None and not waiting:
                 raise ReaderInterruptedError(self._interruption)
-            if self._interruption is not None or (self._draining and self._payloads):
+            if self._interruption is not None or (self._draining and waiting):
                 break
             now = time.monotonic()
-            until = self._oldest + limit.max_age_s if self._payloads else deadline
-            if now >= until or (self._draining and not self._payloads):
+            until = self._oldest + limit.max_age_s if waiting else deadline
+            if now >= until or (self._draining and not waiting):
                 break
             await self._wait_frame(until - now)
-        if not self._payloads:
+        if not len(self._waiting):
             return None
         messages = await self._take(limit)
         await self._pull()
@@ -137,7 +136,7 @@ class PullReader:
             self._watchdog.cancel()
             self._watchdog = None
         self._interruption = "closed"
-        self._drop_buffer()
+        self._waiting.clear()
         await self._inbox.close()
         consumer, self._consumer = self._consumer, ""
         if consumer and self._link.connected:
@@ -179,18 +178,13 @@ class PullReader:
         except APIError as error:
             raise StreamUnavailableError(f"no consumer on {self._lane}: {error!r}") from error
 
-    def on_messages(
-        self, subjects: list[bytes], replies: list[bytes], payloads: list[bytes]
-    ) -> None:
+    def on_messages(self, messages: Spans) -> None:
         """Called by the inbox with messages as they come."""
         self._ticks_silent = 0
-        if not self._payloads:
+        if not len(self._waiting):
             self._oldest = time.monotonic()
-        self._subjects += subjects
-        self._replies += replies
-        self._payloads += payloads
-        self._bytes += sum(map(len, payloads))
-        self._credit.delivered(len(payloads))
+        self._waiting.add(messages)
+        self._credit.delivered(len(messages))
         self._arrived.set()
 
     def on_status(self, headers: dict[str, str]) -> None:
@@ -198,7 +192,7 @@ class PullReader:
         self._ticks_silent = 0
         if headers.get("Status") == HEARTBEAT:
             sent = headers.get("Nats-Last-Consumer")
-            if sent is not None and int(sent) > self._consumer_seq + len(self._payloads):
+            if sent is not None and int(sent) > self._consumer_seq + len(self._waiting):
                 self._interrupt("frames lost on the way")
                 self._metrics.frames_lost.inc()
             return
@@ -219,7 +213,7 @@ class PullReader:
         if self._draining or self._interruption is not None:
             return
         self._pull_wanted = False
-        for inbox, batch, max_bytes in self._credit.grant(len(self._payloads), self._bytes):
+        for inbox, batch, max_bytes in self._credit.grant(len(self._waiting), self._waiting.bytes):
             request = {
                 "batch": batch,
                 "max_bytes": max_bytes,
@@ -229,7 +223,7 @@ class PullReader:
             subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._lane}.{self._consumer}"
             await self._inbox.publish(subject, json.dumps(request).encode(), inbox)
         self._metrics.pull_paused.set(0 if self._credit.outstanding else 1)
-        self._metrics.buffer_bytes.set(self._bytes)
+        self._metrics.buffer_bytes.set(self._waiting.bytes)
 
     async def _watch(self, interruptions: int) -> None:
         """Interrupts after a lost connection, or when the server is silent on open pulls.
@@ -254,7 +248,7 @@ class PullReader:
         self._arrived.set()
 
     def _enough(self, limit: ReadLimit) -> bool:
-        return len(self._payloads) >= limit.messages or self._bytes >= limit.bytes
+        return len(self._waiting) >= limit.messages or self._waiting.bytes >= limit.bytes
 
     async def _wait_frame(self, timeout_s: float) -> None:
         if self._pull_wanted:
@@ -268,12 +262,13 @@ class PullReader:
 
     async def _take(self, limit: ReadLimit) -> Messages:
         """The buffered messages up to the limit, checked against both sequences."""
-        subjects, reply_subjects, payloads = self._cut(limit)
-        replies = parse_replies(reply_subjects)
+        taken = self._waiting.take(limit.messages, limit.bytes)
+        self._oldest = time.monotonic()
+        replies = parse_replies(taken.replies)
         good = replies.in_order(self._consumer_seq)
-        if good < len(payloads):
+        if good < len(taken.payloads):
             self._metrics.frames_lost.inc()
-            self._drop_buffer()
+            self._waiting.clear()
             self._interrupt("consumer sequence jumped: frames lost on the way")
             if good == 0:
                 raise ReaderInterruptedError(self._interruption or "")
@@ -286,27 +281,10 @@ class PullReader:
         return Messages(
             sequences=replies.stream_seq,
             stored_at_ns=replies.stored_at_ns,
-            subjects=b"\n".join(subjects[:good]).decode().split("\n"),
-            payloads=payloads[:good],
+            subjects=taken.subjects[:good],
+            payloads=taken.payloads[:good],
             covered=covered,
         )
-
-    def _cut(self, limit: ReadLimit) -> tuple[list[bytes], list[bytes], list[bytes]]:
-        """Takes the first messages within the limit (at least one) out of the buffer."""
-        count = min(limit.messages, len(self._payloads))
-        if self._bytes > limit.bytes:
-            sizes = accumulate(map(len, self._payloads[:count]))
-            count = max(1, sum(1 for size in sizes if size <= limit.bytes))
-        taken = self._subjects[:count], self._replies[:count], self._payloads[:count]
-        self._subjects = self._subjects[count:]
-        self._replies = self._replies[count:]
-        self._payloads = self._payloads[count:]
-        self._bytes -= sum(map(len, taken[2]))
-        self._oldest = time.monotonic()
-        return taken
-
-    def _drop_buffer(self) -> None:
-        self._subjects, self._replies, self._payloads, self._bytes = [], [], [], 0
 
     async def _account_for_holes(self, replies: Replies) -> None:
         missing = replies.missing(self._position)

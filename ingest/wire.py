@@ -174,8 +174,8 @@ class WireConnection(asyncio.Protocol):
             assert self._transport is not None
             self._transport.abort()
             return
-        if frames.payloads and not self._closed:
-            self._sink.on_messages(frames.subjects, frames.replies, frames.payloads)
+        if len(frames.messages) and not self._closed:
+            self._sink.on_messages(frames.messages)
         if frames.pings:
             self.write(b"PONG\r\n" * frames.pings)
         if frames.pongs and not self._pong.done():

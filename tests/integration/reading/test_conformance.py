@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -152,6 +154,38 @@ async def test_headers_are_no_part_of_the_payload(bench: Bench) -> None:
     await reader.open(1)
     assert joined(await read(reader, 2), "payloads") == [b"plain", b"headed"]
     await reader.close()
+
+
+async def test_a_subject_that_is_no_text_harms_nobody(bench: Bench) -> None:
+    """A server takes any bytes as a subject; the message and its neighbours arrive all the same."""
+    await bench.publish([b"before"])
+    await publish_raw(bench.settings, bench.lane.encode() + b".\xff\xc3", b"odd")
+    await bench.publish([b"after"])
+    reader = bench.reader()
+    await reader.open(1)
+    if bench.settings.writer.reader == "client":
+        # nats-py 2.16 takes every subject for UTF-8 and hands over none of what follows.
+        with pytest.raises(ReaderInterruptedError):
+            await read(reader, 3)
+        await reader.close()
+        return
+    runs = await read(reader, 3)
+    assert joined(runs, "payloads") == [b"before", b"odd", b"after"]
+    assert joined(runs, "subjects")[1] == f"{bench.lane}.\ufffd\ufffd"
+    await reader.close()
+
+
+async def publish_raw(settings: Settings, subject: bytes, payload: bytes) -> None:
+    """One message by the bare protocol; returns when the server has taken it."""
+    url = urlsplit(settings.nats.url.get_secret_value())
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    login = {"user": url.username, "pass": url.password, "verbose": False}
+    head = b"PUB %b %d\r\n" % (subject, len(payload))
+    writer.write(b"CONNECT %b\r\n%b%b\r\nPING\r\n" % (json.dumps(login).encode(), head, payload))
+    async with asyncio.timeout(10):
+        await reader.readuntil(b"PONG\r\n")
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_sizes_from_nothing_to_the_servers_limit(bench: Bench) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.frames import FrameError, FrameParser, Frames, parse_headers, uniform
+from ingest.frame_spans import Spans, uniform
+from ingest.frames import FrameError, FrameParser, Frames, parse_headers
 
 TOKEN = st.text(alphabet="abcXYZ.$0189_-", min_size=1, max_size=12).map(str.encode)
 PAYLOAD = st.binary(max_size=60) | st.sampled_from([b"\r\n", b"MSG a 1 b 3\r\n", b"PING\r\n", b""])
@@ -40,7 +41,12 @@ def seen(pieces: list[Frames]) -> list[tuple[str, object]]:
     for piece in pieces:
         found += [
             ("message", one)
-            for one in zip(piece.subjects, piece.replies, piece.payloads, strict=True)
+            for one in zip(
+                piece.messages.subjects,
+                piece.messages.replies,
+                piece.messages.payloads,
+                strict=True,
+            )
         ]
         found += [("status", headers["Status"]) for headers in piece.statuses]
         found += [("line", line) for line in piece.lines]
@@ -77,7 +83,8 @@ def test_other_bytes_are_frames_or_a_frame_error(noise: bytes) -> None:
         parser.feed(noise)
     except FrameError:
         return
-    assert parser.feed(b"") == Frames()
+    nothing = parser.feed(b"")
+    assert seen([nothing]) == []
 
 
 def test_a_line_without_an_end_is_refused() -> None:
@@ -100,22 +107,58 @@ def test_a_payload_that_looks_like_frames_is_one_payload() -> None:
     """Line breaks and control lines inside payloads are taken by length, never by look."""
     inner = b"MSG x 1 r 3\r\nabc\r\nMSG y 1 r 0\r\n"
     stream = b"MSG s 1 r %d\r\n%b\r\nMSG t 1 q 2\r\nok\r\n" % (len(inner), inner)
-    frames = FrameParser().feed(stream)
-    assert frames.payloads == [inner, b"ok"]
-    assert frames.subjects == [b"s", b"t"]
+    messages = FrameParser().feed(stream).messages
+    assert messages.payloads == [inner, b"ok"]
+    assert messages.subjects == [b"s", b"t"]
 
 
-def test_messages_of_one_shape_are_taken_at_once() -> None:
-    """The quick way really is taken for plain messages and for those with one header."""
-    plain = b"".join(b"MSG s.%d 1 r.%d 3\r\na%02d\r\n" % (n, n, n) for n in range(50))
-    frames = Frames()
-    assert uniform(plain + b"MSG s 1 r 9\r\npart", frames) == len(plain)
-    assert frames.payloads == [b"a%02d" % n for n in range(50)]
-    head = b"NATS/1.0\r\nNats-Msg-Id: x\r\n\r\n"
-    headed = b"".join(
-        b"HMSG s 1 r.%d %d %d\r\n%bp%02d\r\n" % (n, len(head), len(head) + 3, head, n)
-        for n in range(50)
-    )
-    frames = Frames()
-    assert uniform(headed, frames) == len(headed)
-    assert frames.payloads == [b"p%02d" % n for n in range(50)]
+PLAIN = b"".join(b"MSG s.%d 1 r.%d 3\r\na%02d\r\n" % (n, n, n) for n in range(50))
+HEAD = b"NATS/1.0\r\nNats-Msg-Id: x\r\n\r\n"
+HEADED = b"".join(
+    b"HMSG s.%d 1 r.%d %d %d\r\n%bp %d\r\n" % (n, n, len(HEAD), len(HEAD) + 4, HEAD, n)
+    for n in range(10, 60)
+)
+
+
+def test_messages_of_one_form_are_taken_at_once() -> None:
+    """The quick way really is taken for plain messages and for those with headers."""
+    stream = PLAIN + b"MSG s 1 r 9\r\npart"
+    places = uniform(stream)
+    assert places is not None
+    messages = Spans(stream, places)
+    assert messages.payloads == [b"a%02d" % n for n in range(50)]
+    assert messages.subjects == [b"s.%d" % n for n in range(50)]
+    assert messages.replies == [b"r.%d" % n for n in range(50)]
+    places = uniform(HEADED)
+    assert places is not None
+    messages = Spans(HEADED, places)
+    assert messages.payloads == [b"p %d" % n for n in range(10, 60)]
+    assert messages.replies == [b"r.%d" % n for n in range(10, 60)]
+
+
+@pytest.mark.parametrize("stream", [PLAIN, HEADED])
+@given(data=st.data())
+def test_what_breaks_the_form_is_parsed_one_by_one(stream: bytes, data: st.DataObject) -> None:
+    """Bytes changed anywhere: the quick way gives what the slow one gives, or nothing."""
+    at = data.draw(st.integers(0, len(stream) - 1))
+    put = data.draw(st.sampled_from([b"", b" ", b"\r\n", b"\r", b"\n", b"M", b"1", b"9", b"00"]))
+    changed = stream[:at] + put + stream[at + data.draw(st.integers(0, 2)) :]
+    places = uniform(changed)
+    if places is None:
+        return
+    quick = Spans(changed, places)
+    end = int(places[-1, -1]) + 2
+    slow = [FrameParser().feed(changed[:end]).messages]
+    assert quick.payloads == [one for piece in slow for one in piece.payloads]
+    assert quick.subjects == [one for piece in slow for one in piece.subjects]
+    assert quick.replies == [one for piece in slow for one in piece.replies]
+
+
+@given(st.lists(st.tuples(TOKEN, TOKEN, PAYLOAD), min_size=1, max_size=20))
+def test_objects_and_places_are_the_same_messages(some: list[tuple[bytes, bytes, bytes]]) -> None:
+    """What comes as objects is kept as places and given back."""
+    subjects, replies, payloads = (list(column) for column in zip(*some, strict=True))
+    messages = Spans.of(subjects, replies, payloads)
+    assert (messages.subjects, messages.replies) == (subjects, replies)
+    assert messages.payloads == payloads
+    assert messages.payload_bytes == sum(map(len, payloads))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +54,8 @@ def test_a_pull_too_small_for_the_next_message_grows() -> None:
 )
 def test_reply_subjects_of_every_form_are_read(form: bytes) -> None:
     """Sequences and timestamp stand at the same places counted from the stream's name."""
-    replies = parse_replies([form % (10 + n, 1 + n, 1_000 + n) for n in range(3)])
+    texts = [(form % (10 + n, 1 + n, 1_000 + n)).decode() for n in range(3)]
+    replies = parse_replies(pa.array(texts))
     assert replies.stream_seq.tolist() == [10, 11, 12]
     assert replies.consumer_seq.tolist() == [1, 2, 3]
     assert replies.stored_at_ns.tolist() == [1_000, 1_001, 1_002]
@@ -61,9 +63,8 @@ def test_reply_subjects_of_every_form_are_read(form: bytes) -> None:
 
 def test_missing_sequences_are_named() -> None:
     """Holes before, between; a jump of the consumer sequence ends what is in order."""
-    replies = parse_replies(
-        [b"$JS.ACK.S.c.1.%d.%d.1.0" % (s, c) for s, c in ((3, 1), (6, 2), (7, 4))]
-    )
+    places = ((3, 1), (6, 2), (7, 4))
+    replies = parse_replies(pa.array([f"$JS.ACK.S.c.1.{s}.{c}.1.0" for s, c in places]))
     assert replies.missing(2) == [SequenceRange(2, 2), SequenceRange(4, 5)]
     assert replies.in_order(0) == 2
     assert replies.head(2).missing(3) == [SequenceRange(4, 5)]
