@@ -33,7 +33,11 @@ def lane_contract(settings: Settings) -> Contract:
 
     Raises ContractError, and SettingsError when there are several lanes and none is chosen.
     """
-    contract = load_contract(settings.contract)
+    return in_lane(settings, load_contract(settings.contract))
+
+
+def in_lane(settings: Settings, contract: Contract) -> Contract:
+    """A contract that is read already, as the lane of these settings has it; raises as above."""
     own = _own(settings)
     return contract if own == 0 else replace(contract, stream=f"{contract.stream}_{own}")
 

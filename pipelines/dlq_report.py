@@ -1,4 +1,4 @@
-"""What the dead-letter queue holds of a lane, by reason, subject and device, with examples."""
+"""What the dead-letter queue holds of the lanes, by reason, subject and device, with examples."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ingest.contract import Contract
 from ingest.dlq_read import Entry, latest, newest_entries
 from ingest.nats_link import NatsLink
 from pipelines.last_seen import device_column
+
+Value = TypeVar("Value")
 
 NEWEST = 20_000
 """Entries that are looked at; a longer queue is told from its newest part."""
@@ -29,6 +32,7 @@ UNKNOWN = "(not readable)"
 class Example:
     """One refused message: what `ingest dlq show` tells in short."""
 
+    lane: str
     sequence: int
     reason: str
     detail: str
@@ -50,6 +54,7 @@ class DeadLetterReport:
     by_subject: Counter[str] = field(default_factory=Counter)
     by_device: Counter[str] = field(default_factory=Counter)
     by_version: Counter[int] = field(default_factory=Counter)
+    by_lane: Counter[str] = field(default_factory=Counter)
     by_hour: list[int] = field(default_factory=lambda: [0] * HOURS)
     read: int = 0
     bytes: int = 0
@@ -71,6 +76,7 @@ async def dead_letter_report(link: NatsLink, contract: Contract) -> DeadLetterRe
     """The lane's open dead letters. Raises StreamConfigError, StreamUnavailableError."""
     entries = await newest_entries(link, contract.stream, NEWEST, lambda one: one.state.is_open)
     found = DeadLetterReport(open=len(entries), complete=len(entries) < NEWEST)
+    found.by_lane[contract.stream] = len(entries)
     now = time.time()
     for one in entries:
         found.by_reason[one.reason] += 1
@@ -83,6 +89,32 @@ async def dead_letter_report(link: NatsLink, contract: Contract) -> DeadLetterRe
     if entries:
         found.newest_ago_s = round(now - max(one.stored_at_ns for one in entries) / 1e9, 1)
     await _read(link, contract, entries[-READ:][::-1], found)
+    return found
+
+
+def together(reports: Sequence[DeadLetterReport]) -> DeadLetterReport:
+    """The reports of several lanes as one."""
+    ages = [one.newest_ago_s for one in reports if one.newest_ago_s is not None]
+    return DeadLetterReport(
+        open=sum(one.open for one in reports),
+        complete=all(one.complete for one in reports),
+        by_reason=_added(one.by_reason for one in reports),
+        by_subject=_added(one.by_subject for one in reports),
+        by_device=_added(one.by_device for one in reports),
+        by_version=_added(one.by_version for one in reports),
+        by_lane=_added(one.by_lane for one in reports),
+        by_hour=[sum(counts) for counts in zip(*(one.by_hour for one in reports), strict=True)],
+        read=sum(one.read for one in reports),
+        bytes=sum(one.bytes for one in reports),
+        newest_ago_s=min(ages, default=None),
+        examples=[example for one in reports for example in one.examples],
+    )
+
+
+def _added(counters: Iterable[Counter[Value]]) -> Counter[Value]:
+    found: Counter[Value] = Counter()
+    for one in counters:
+        found.update(one)
     return found
 
 
@@ -102,7 +134,10 @@ async def _read(
             if shown[one.reason] <= EXAMPLES_PER_REASON:
                 payload = one.payload[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
                 found.examples.append(
-                    Example(one.sequence, one.reason, one.detail, one.subject, payload)
+                    Example(
+                        *(contract.stream, one.sequence, one.reason),
+                        *(one.detail, one.subject, payload),
+                    )
                 )
 
 

@@ -1,13 +1,15 @@
 """Retention of the hot table: a day is dropped when it is old, proven, and the lake holds it.
 
-Everything that cannot be shown at the moment of dropping keeps the day, with the reason.
+Everything that cannot be shown at the moment of dropping keeps the day, with the reason. With
+several lanes the day must be closed, proven and in the lake in each of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 
@@ -24,6 +26,7 @@ from ingest.proof.side import Segment
 from ingest.proof.sums import total
 from ingest.ranges import describe, subtract
 from ingest.settings import Settings
+from pipelines.lanes import Lane, lanes_of, named
 from pipelines.rehydration_record import RehydrationRecords
 from pipelines.storage_days import (
     DAY_US,
@@ -75,11 +78,12 @@ def retire(
     of the proof raise; the day is then as it was.
     """
     now_us = time.time_ns() // 1000
+    lanes = lanes_of(settings, contract)
     why = too_young(day.day, settings.hot.retention_days, now_us)
     if why is None:
-        why = _rehydrated(settings, contract, day.day, now_us)
+        why = _rehydrated(lanes, day.day, now_us)
     if why is None:
-        why = asyncio.run(_objection(settings, client, contract, day.day, open_lake, now_us))
+        why = asyncio.run(_objection(lanes, client, day.day, open_lake, now_us))
     if why is not None:
         return Verdict(day, dropped=False, why=why)
     if not dry_run:
@@ -87,56 +91,73 @@ def retire(
     return Verdict(day, dropped=True, why="older than the retention, proven, and in the lake")
 
 
-def _rehydrated(settings: Settings, contract: Contract, day: date, now_us: int) -> str | None:
-    record, _ = RehydrationRecords(settings, contract.stream).read(day)
-    if record is None:
-        return None
-    if record.pending:
-        return "a rehydration of it is under way, or was stopped half-way"
-    if record.kept_until_us > now_us:
-        return f"it was rehydrated and is kept until {moment(record.kept_until_us):%Y-%m-%d %H:%M}"
+def _rehydrated(lanes: Iterable[Lane], day: date, now_us: int) -> str | None:
+    for one in lanes:
+        record, _ = RehydrationRecords(one.settings, one.name).read(day)
+        if record is None:
+            continue
+        if record.pending:
+            return "a rehydration of it is under way, or was stopped half-way"
+        if record.kept_until_us > now_us:
+            until = f"{moment(record.kept_until_us):%Y-%m-%d %H:%M}"
+            return f"it was rehydrated and is kept until {until}"
     return None
 
 
 async def _objection(
-    settings: Settings,
-    client: Client,
-    contract: Contract,
-    day: date,
-    open_lake: OpenLake,
-    now_us: int,
+    lanes: Sequence[Lane], client: Client, day: date, open_lake: OpenLake, now_us: int
 ) -> str | None:
-    """What speaks against dropping the day, the cheapest questions first."""
-    async with gathered(settings, full=False, every_entry=True, open_lake=open_lake) as facts:
-        entry = await peek_entry(await open_bucket(facts.link), facts.lane)
-        pending = entry is not None and entry.pending is not None
-        last = facts.state.last_seq
-        why = still_written(day, facts.hot_done, pending=pending, last_seq=last, now_us=now_us)
-        if why is not None:
-            return why
-        held = await asyncio.to_thread(stretches, client, contract, day)
-        cutoff_us = now_us - settings.hot.retention_days * DAY_US
-        for one in held:
-            why = unproven(facts, one, cutoff_us)
+    """What speaks against dropping the day in any of the lanes, the cheapest questions first."""
+    several = len(lanes) > 1
+    async with _facts_of(lanes, open_lake) as by_lane:
+        for lane, facts in by_lane.items():
+            why = await _still_written(facts, day, now_us)
             if why is not None:
-                return why
+                return named({lane: why}, several=several)
+        held = await asyncio.to_thread(stretches, client, lanes[0].contract, day)
+        cutoff_us = now_us - lanes[0].settings.hot.retention_days * DAY_US
         for one in held:
-            why = await _not_in_lake(facts, one, day)
+            why = not_vouched_for(by_lane, one, cutoff_us)
             if why is not None:
-                return why
+                return named({one.lane: why}, several=several)
+        for one in held:
+            why = await _not_in_lake(by_lane[one.lane], one, day)
+            if why is not None:
+                return named({one.lane: why}, several=several)
     return None
 
 
-def unproven(facts: Facts, stretch: Stretch, cutoff_us: int) -> str | None:
-    """Why the ledger does not vouch for the rows, None when it does.
+@asynccontextmanager
+async def _facts_of(lanes: Iterable[Lane], open_lake: OpenLake) -> AsyncIterator[dict[str, Facts]]:
+    async with AsyncExitStack() as stack:
+        opened = [
+            await stack.enter_async_context(
+                gathered(one.settings, full=False, every_entry=True, open_lake=open_lake)
+            )
+            for one in lanes
+        ]
+        yield {facts.lane: facts for facts in opened}
+
+
+async def _still_written(facts: Facts, day: date, now_us: int) -> str | None:
+    entry = await peek_entry(await open_bucket(facts.link), facts.lane)
+    if entry is None and not facts.state.last_seq and facts.settings.lanes.count > 1:
+        return None  # what comes into a lane that never had a message is stored today
+    pending = entry is not None and entry.pending is not None
+    last = facts.state.last_seq
+    return still_written(day, facts.hot_done, pending=pending, last_seq=last, now_us=now_us)
+
+
+def not_vouched_for(by_lane: Mapping[str, Facts], stretch: Stretch, cutoff_us: int) -> str | None:
+    """Why the ledger of the rows' own lane does not vouch for them, None when it does.
 
     An entry that reaches into days that are still kept keeps this one too: a later proof holds
     the hot table against whole entries.
     """
-    where = f"{stretch.range} of epoch {stretch.epoch}"
-    if stretch.lane != facts.lane:
+    if stretch.lane not in by_lane:
         return f"it holds rows of lane {stretch.lane}, which this contract's proof does not cover"
-    covering = _covering(facts.entries, stretch)
+    where = f"{stretch.range} of epoch {stretch.epoch}"
+    covering = _covering(by_lane[stretch.lane].entries, stretch)
     gaps = subtract(stretch.range, [one.range for one in covering])
     if gaps:
         return f"sequences {describe(gaps)} of epoch {stretch.epoch} are not proven yet"

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ingest.errors import IngestError
+from ingest.lanes import each_lane
 from ingest.settings import HttpSettings, NatsSettings, Settings
 from pipelines.ages import merged
 from pipelines.budget import PathSample, Sample
@@ -42,8 +43,9 @@ class HotSampler:
         self._nats: NatsSettings = settings.nats
         self._timeout_s = budget.sample_timeout_s
         self._lanes = list(lanes)
-        self._hot_urls = _urls(budget.hot_metrics_urls, settings.http, settings.http.hot_port)
-        self._lake_urls = _urls(budget.lake_metrics_urls, settings.http, settings.http.lake_port)
+        https = [one.http for one in each_lane(settings)]
+        self.hot_urls = _urls(budget.hot_metrics_urls, [(one, one.hot_port) for one in https])
+        self._lake_urls = _urls(budget.lake_metrics_urls, [(one, one.lake_port) for one in https])
         self._before: dict[Key, WriterPage] = {}
         self._cpu = BusyCpu()
 
@@ -51,7 +53,7 @@ class HotSampler:
         """One sample of all lanes."""
         now = time.monotonic()
         busy = self._cpu.look()
-        pages, problem = self._pages(self._hot_urls, "hot")
+        pages, problem = self._pages(self.hot_urls, "hot")
         try:
             looks = [self._hot(pages, lane) for lane in self._lanes]
         except IngestError as error:
@@ -145,10 +147,13 @@ def _sum(values: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _urls(setting: str, http: HttpSettings, port: int) -> list[str]:
-    """The addresses of a setting; without one the writer on this machine, if its port is fixed."""
+def _urls(setting: str, writers: Iterable[tuple[HttpSettings, int]]) -> list[str]:
+    """The addresses of a setting; without one the writers on this machine with a fixed port."""
     named = [url.strip() for url in setting.split(",") if url.strip()]
-    if named or not port:
+    if named:
         return named
-    host = "127.0.0.1" if http.host in EVERY_ADDRESS else http.host
-    return [f"http://{host}:{port}/metrics"]
+    return [
+        f"http://{'127.0.0.1' if http.host in EVERY_ADDRESS else http.host}:{port}/metrics"
+        for http, port in writers
+        if port
+    ]

@@ -7,6 +7,7 @@ silence: everything is judged as of the time up to which the hot path has stored
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
@@ -59,16 +60,20 @@ def device_column(contract: Contract) -> str:
     return (contract.business_key or contract.key)[0]
 
 
-async def complete_until(link: NatsLink, lane: str) -> float:
-    """Unix time up to which the hot path has stored what came in; now, when nothing is unread.
+async def complete_until(link: NatsLink, lanes: Sequence[str]) -> float:
+    """Unix time up to which the hot path has stored what came into every lane.
 
-    0 before its first run. Raises StreamUnavailableError.
+    Now, when nothing is unread; 0 before a lane's first run. Raises StreamUnavailableError.
     """
+    return min([await _complete_until(link, one, several=len(lanes) > 1) for one in lanes])
+
+
+async def _complete_until(link: NatsLink, lane: str, *, several: bool) -> float:
     # The stream first: what comes in meanwhile would look unread and only make the time earlier.
     now_s, state = time.time(), await stream_state(link, lane)
     entry = await peek_entry(await open_bucket(link), lane)
-    if entry is None:
-        return 0.0
+    if entry is None:  # a lane that never had a message holds no other up
+        return now_s if several and not state.last_seq else 0.0
     return now_s if entry.done.sequence >= state.last_seq else entry.done.stored_at_us / 1e6
 
 

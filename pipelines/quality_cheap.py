@@ -23,6 +23,8 @@ CHECKS = {
     PROOF_AGE: "what both sinks hold is proven within a bound",
 }
 """What each check says when it is green."""
+PROVEN_UPTO = "proven_upto"
+"""The number of PROOF_AGE that tells the last proven sequence."""
 
 
 def verdicts(look: LaneLook, bounds: QualitySettings) -> list[Verdict]:
@@ -110,7 +112,7 @@ def proof_age(look: LaneLook, bounds: QualitySettings) -> Verdict:
             f" was stored {_ago(found.waiting_s, look.at)}, {bounds.proof_max_age_s:,.0f} s allowed"
         )
     numbers = {
-        "proven_upto": last,
+        PROVEN_UPTO: last,
         "left": found.left,
         "waiting_s": round(found.waiting_s, 3),
         "waiting_s_allowed": bounds.proof_max_age_s,

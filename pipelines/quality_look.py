@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ from ingest.settings import Settings
 from ingest.sinks.iceberg import IcebergSink
 from ingest.stream_info import message_from, stream_state
 from ingest.stream_scan import scan
+from pipelines.lanes import Lane
 
 Result = TypeVar("Result")
 NATS, ICEBERG = "NATS", "Iceberg"
@@ -97,6 +98,15 @@ class LaneLook:
 def look(settings: Settings, contract: Contract) -> LaneLook:
     """Looks at the lane; a system that is away is a problem of the parts that need it, no error."""
     return asyncio.run(_look(settings, contract))
+
+
+def look_at(lanes: Sequence[Lane]) -> list[LaneLook]:
+    """Looks at all lanes side by side: one that keeps the look waiting costs the others nothing."""
+
+    async def all_of_them() -> list[LaneLook]:
+        return await asyncio.gather(*(_look(one.settings, one.contract) for one in lanes))
+
+    return asyncio.run(all_of_them())
 
 
 async def _look(settings: Settings, contract: Contract) -> LaneLook:

@@ -7,10 +7,11 @@ import asyncio
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from ingest import catalog, clickhouse_client, schema_iceberg
-from ingest.contract import METADATA_FIELDS, Contract, load_contract
+from ingest.contract import METADATA_FIELDS, Contract
 from ingest.errors import ContractError, SchemaMismatchError
 from ingest.evolution import changes
 from ingest.kept import open_bucket
+from ingest.lanes import lane_contract
 from ingest.nats_link import connect
 from ingest.provision_tables import live_clickhouse_columns
 from ingest.registry import Registry, RegistryStore
@@ -36,7 +37,7 @@ def in_force(settings: Settings) -> Verdict:
     """The contract file says what the registry has in force. Raises IngestError."""
     newest, number = contract_in_force(settings)
     try:
-        found = [str(one) for one in changes(newest, load_contract(settings.contract))]
+        found = [str(one) for one in changes(newest, lane_contract(settings))]
     except ContractError as error:
         found = [str(error)]
     return _verdict(
@@ -107,7 +108,7 @@ def trino_columns(trino: Trino, contract: Contract) -> dict[str, str]:
 
 def contract_in_force(settings: Settings) -> tuple[Contract, int]:
     """The newest contract of the lane's registry and its number. Raises IngestError."""
-    lane = load_contract(settings.contract).stream
+    lane = lane_contract(settings).stream
     registry = asyncio.run(_registry(settings, lane))
     if registry is None:
         raise SchemaMismatchError(f"no contract is in force on {lane}; run `ingest init` first")

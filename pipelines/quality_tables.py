@@ -16,6 +16,7 @@ from ingest.settings import Settings
 from ingest.sinks.iceberg import IcebergSink
 from pipelines.lake_debt import debt
 from pipelines.lake_files import lake_files
+from pipelines.lanes import lanes_of
 from pipelines.quality_verdict import Verdict
 from pipelines.settings import PipelineSettings, QualitySettings
 
@@ -28,16 +29,19 @@ _QUERY = {"max_threads": 1, "max_execution_time": 60}
 
 
 def late(settings: Settings, contract: Contract, bounds: QualitySettings) -> Verdict:
-    """The share of the last day's readings that came late, by hour. Raises IngestError."""
+    """The share of the last day's readings of all lanes that came late, by hour.
+
+    Raises IngestError.
+    """
     time = quoted(contract.time_column)
     rows = _ask(
         settings,
         "SELECT toStartOfHour(_stored_at) AS hour, count(), countIf(age > {late:Float64}), max(age)"
         f" FROM (SELECT _stored_at, dateDiff('millisecond', {time}, _stored_at) / 1000 AS age"
         f" FROM {quoted(contract.namespace)}.{quoted(contract.table)}"
-        " WHERE _lane = {lane:String} AND _stored_at > now64(6) - INTERVAL 1 DAY)"
+        " WHERE _lane IN {lanes:Array(String)} AND _stored_at > now64(6) - INTERVAL 1 DAY)"
         " GROUP BY hour ORDER BY hour",
-        {"late": bounds.late_after_s, "lane": contract.stream},
+        {"late": bounds.late_after_s, "lanes": [one.name for one in lanes_of(settings, contract)]},
     )
     count = sum(int(row[1]) for row in rows)
     tardy = sum(int(row[2]) for row in rows)

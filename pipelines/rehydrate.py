@@ -3,7 +3,7 @@
 The lake's rows go in as small blocks. Before each block the hot table is asked what it holds of
 it, and only missing rows are inserted, so a repetition adds nothing. Which block may be under way
 is on record before it is sent: a run that follows a killed one first waits until that insert can
-land no more.
+land no more. Each lane is brought back for itself, under a record of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -47,6 +48,7 @@ from pipelines.errors import BudgetBroken, DayStillWritten, RowsDiffer
 from pipelines.guard import Guard
 from pipelines.hot_fill import HotFill
 from pipelines.lake_day import LakeDay, Piece
+from pipelines.lanes import Lane, lanes_of
 from pipelines.rehydration_record import FORMAT, Rehydration, RehydrationRecords
 from pipelines.storage_days import DAY_US, bounds_us, still_written
 
@@ -70,7 +72,8 @@ class Extent:
 class Rehydrated:
     """What a run did: rows of the day in the lake, rows inserted, blocks that were sent.
 
-    ``proven`` counts the ledger's ranges that lie within the day and were found equal.
+    ``proven`` counts the ledger's ranges that lie within the day and were found equal; ``lanes``
+    are rows and inserted ones of each lane, by name.
     """
 
     day: date
@@ -83,77 +86,88 @@ class Rehydrated:
     kept_until_us: int = 0
     snapshot_id: int = 0
     costs: list[Cost] = field(default_factory=list)
+    lanes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class _Lane:
+class _State:
     registry: Registry
     entries: tuple[LedgerEntry, ...]
     why_not: str | None
     last_seq: int
+    never_used: bool
 
 
 def rehydrate(
     settings: Settings, contract: Contract, guard: Guard, extent: Extent, folder: Path
 ) -> Rehydrated:
-    """Brings the day back; ``folder`` holds the lake's rows meanwhile.
+    """Brings the day back, lane by lane; ``folder`` holds the lake's rows meanwhile.
 
     Raises DayStillWritten, RowsDiffer (nothing of the block was inserted), BudgetNotMet,
     BudgetBroken (a unit was stopped time and again),
     SinkUnavailableError, OutcomeUnknownError, StreamUnavailableError: after all but RowsDiffer the
     same call goes on where this one ended.
     """
-    run = _Run(settings, contract, guard, extent)
-    try:
-        return run.run(folder)
-    finally:
-        run.close()
+    done = Rehydrated(extent.day)
+    for lane in lanes_of(settings, contract):
+        place = folder / lane.name
+        place.mkdir()
+        run = _Run(lane, guard, extent, done)
+        try:
+            run.run(place)
+        finally:
+            run.close()
+        shutil.rmtree(place)
+    return done
 
 
 class _Run:
-    def __init__(
-        self, settings: Settings, contract: Contract, guard: Guard, extent: Extent
-    ) -> None:
-        self._settings = settings
-        self._contract = contract
-        self._lane_name = contract.stream
+    """One lane of the day; what it does is added to ``done``."""
+
+    def __init__(self, lane: Lane, guard: Guard, extent: Extent, done: Rehydrated) -> None:
+        self._lane = lane
         self._guard = guard
         self._extent = extent
-        self._deadline_s = settings.hot.insert_deadline_s
-        self._records = RehydrationRecords(settings, contract.stream)
+        self._deadline_s = lane.settings.hot.insert_deadline_s
+        self._records = RehydrationRecords(lane.settings, lane.name)
         self._record = Rehydration(FORMAT, "")
         self._revision = 0
         self._sink = ClickHouseSink(
-            settings.clickhouse, contract, contract.stream, self._deadline_s
+            lane.settings.clickhouse, lane.contract, lane.name, self._deadline_s
         )
-        self._done = Rehydrated(extent.day)
+        self._done = done
+        self._rows = 0
 
-    def run(self, folder: Path) -> Rehydrated:
-        lane = self._lane()
-        if lane.why_not is not None:
-            raise DayStillWritten(lane.why_not)
+    def run(self, folder: Path) -> None:
+        lane = self._lane
+        state = self._state()
+        if state.why_not is not None:
+            raise DayStillWritten(state.why_not)
+        inserted_before = self._done.inserted
         self._take_over()
-        sink = IcebergSink(self._settings, self._contract, self._lane_name)
+        sink = IcebergSink(lane.settings, lane.contract, lane.name)
         table = sink.load()
-        self._require_complete(sink.watermark(table), lane.last_seq)
+        if not state.never_used:
+            self._require_complete(sink.watermark(table), state.last_seq)
         snapshot = table.current_snapshot()
         self._done.snapshot_id = snapshot.snapshot_id if snapshot else 0
-        columns = Columns(lane.registry)
-        with closing(hot_side(self._settings, self._lane_name, columns)) as hot:
+        columns = Columns(state.registry)
+        with closing(hot_side(lane.settings, lane.name, columns)) as hot:
             fill = HotFill(
-                *(hot, columns, lane.registry),
+                *(hot, columns, state.registry),
                 insert=self._insert,
                 outlived=self._outlived,
                 block_rows=self._extent.block_rows,
             )
-            held = LakeDay(table, columns.newest, self._lane_name, self._extent.day, folder)
+            held = LakeDay(table, columns.newest, lane.name, self._extent.day, folder)
             for number, task in enumerate(held.files() if snapshot else (), 1):
-                self._done.rows += self._guarded(f"read file {number}", partial(held.fetch, task))
+                self._rows += self._guarded(f"read file {number}", partial(held.fetch, task))
                 self._done.files += 1
             for piece in held.pieces():
                 self._guarded(f"store {piece.rows:,} rows", partial(_store, fill, held, piece))
-            self._settle(hot, lane)
-        return self._done
+            self._settle(hot, state)
+        self._done.rows += self._rows
+        self._done.lanes[lane.name] = (self._rows, self._done.inserted - inserted_before)
 
     def close(self) -> None:
         self._sink.close()
@@ -165,7 +179,7 @@ class _Run:
         name = f"{epoch}:{sequences[0]}-{sequences[-1]}:{fingerprint}"
         started = time.monotonic()
         self._keep(pending=name)
-        token = f"{self._lane_name}:{name}#rehydrate{self._record.tries}"
+        token = f"{self._lane.name}:{name}#rehydrate{self._record.tries}"
         left_s = self._deadline_s - (time.monotonic() - started)
         if left_s < self._deadline_s / 2:
             raise DayStillWritten("NATS took too long to record the block; it was not sent")
@@ -186,7 +200,7 @@ class _Run:
         if before.pending:
             log.info("settling", day=str(self._extent.day), seconds=self._deadline_s)
             time.sleep(self._deadline_s)
-            self._done.waited_s = self._deadline_s
+            self._done.waited_s += self._deadline_s
 
     def _keep(self, **changes: str | int) -> None:
         self._record = msgspec.structs.replace(self._record, **changes)
@@ -201,16 +215,16 @@ class _Run:
         if why is not None:
             raise DayStillWritten(why)
 
-    def _settle(self, hot: SqlSide, lane: _Lane) -> None:
+    def _settle(self, hot: SqlSide, state: _State) -> None:
         """The day must now be what the lake holds and what was proven; then it is kept."""
-        held = _rows_of_day(hot, self._lane_name, self._extent.day)
-        if held != self._done.rows:
+        held = _rows_of_day(hot, self._lane.name, self._extent.day)
+        if held != self._rows:
             raise RowsDiffer(
-                f"the hot table holds {held:,} rows of {self._extent.day}, the lake"
-                f" {self._done.rows:,}; see `ingest verify --full`"
+                f"the hot table holds {held:,} rows of {self._lane.name} on {self._extent.day},"
+                f" the lake {self._rows:,}; see `ingest verify --full`"
             )
         first_us, end_us = bounds_us(self._extent.day)
-        for one in lane.entries:
+        for one in state.entries:
             inside = first_us <= one.first_stored_at_us and one.last_stored_at_us < end_us
             if not inside or one.sinks or one.losses:
                 continue
@@ -225,7 +239,7 @@ class _Run:
             self._done.proven += 1
         until_us = time.time_ns() // 1000 + self._extent.keep_days * DAY_US
         self._done.kept_until_us = until_us
-        self._keep(pending="", kept_until_us=until_us, rows=self._done.rows)
+        self._keep(pending="", kept_until_us=until_us, rows=self._rows)
 
     def _guarded(self, work: str, unit: Callable[[Cancel], Result]) -> Result:
         """Runs the unit inside the budget, again when the budget stopped it."""
@@ -242,11 +256,11 @@ class _Run:
             return guarded.result
         raise AssertionError
 
-    def _lane(self) -> _Lane:
-        async def connected() -> _Lane:
-            link = await connect(self._settings.nats, "iot-rehydration", patient=False)
+    def _state(self) -> _State:
+        async def connected() -> _State:
+            link = await connect(self._lane.settings.nats, "iot-rehydration", patient=False)
             try:
-                return await _lane(link, self._lane_name, self._extent.day)
+                return await _state(link, self._lane, self._extent.day)
             finally:
                 await link.close()
 
@@ -257,12 +271,13 @@ def _store(fill: HotFill, held: LakeDay, piece: Piece, cancel: Cancel) -> None:
     fill.fill(held.rows(piece), cancel)
 
 
-async def _lane(link: NatsLink, lane: str, day: date) -> _Lane:
+async def _state(link: NatsLink, lane: Lane, day: date) -> _State:
     bucket = await open_bucket(link)
-    entry = await peek_entry(bucket, lane)
-    registry = await RegistryStore(link, bucket, lane).read()
-    state = await stream_state(link, lane)
+    entry = await peek_entry(bucket, lane.name)
+    registry = await RegistryStore(link, bucket, lane.name).read()
+    state = await stream_state(link, lane.name)
     assert registry is not None
+    never_used = entry is None and not state.last_seq and lane.settings.lanes.count > 1
     why = still_written(
         day,
         entry.done if entry else None,
@@ -270,7 +285,8 @@ async def _lane(link: NatsLink, lane: str, day: date) -> _Lane:
         last_seq=state.last_seq,
         now_us=time.time_ns() // 1000,
     )
-    return _Lane(registry, tuple(await Ledger(link, lane).entries()), why, state.last_seq)
+    entries = tuple(await Ledger(link, lane.name).entries())
+    return _State(registry, entries, None if never_used else why, state.last_seq, never_used)
 
 
 def _rows_of_day(hot: SqlSide, lane: str, day: date) -> int:

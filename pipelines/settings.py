@@ -130,10 +130,14 @@ class BudgetSettings(Section):
     """What maintenance may cost the hot path."""
 
     hot_metrics_urls: str = Field(
-        "", description="/metrics of the hot writers, separated by commas; empty: http.hot_port"
+        "",
+        description="/metrics of the hot writers of all lanes, separated by commas;"
+        " empty: http.hot_port of each lane",
     )
     lake_metrics_urls: str = Field(
-        "", description="/metrics of the lake writers, separated by commas; empty: http.lake_port"
+        "",
+        description="/metrics of the lake writers of all lanes, separated by commas;"
+        " empty: http.lake_port of each lane",
     )
     sample_every_s: Positive = Field(0.5, description="Time between two looks at the hot path")
     sample_timeout_s: Positive = Field(1.0, description="Longest wait for one answer of a look")

@@ -13,12 +13,16 @@ from pipelines.report.tables import markdown_table
 
 
 def of_dead_letters(found: DeadLetterReport) -> Metadata:
-    """Counts by reason, subject and device, examples, refusals by hour."""
+    """Counts by reason, subject and device, examples, refusals by hour; by lane if several."""
+    several = len(found.by_lane) > 1
     hours = [str(n - HOURS + 1) if (HOURS - 1 - n) % 8 == 0 else "" for n in range(HOURS)]
     examples = markdown_table(
-        ("sequence", "reason", "detail", "subject", "payload"),
+        (*(("lane",) if several else ()), "sequence", "reason", "detail", "subject", "payload"),
         [
-            (one.sequence, one.reason, one.detail, one.subject, one.payload)
+            (
+                *((one.lane,) if several else ()),
+                *(one.sequence, one.reason, one.detail, one.subject, one.payload),
+            )
             for one in found.examples
         ],
     )
@@ -36,6 +40,9 @@ def of_dead_letters(found: DeadLetterReport) -> Metadata:
         "by contract version": _counts("version", found.by_version),
         "examples": examples,
     }
+    if several:
+        metadata["by lane"] = _counts("lane", found.by_lane)
+        metadata |= {f"open/{lane}": count for lane, count in found.by_lane.items()}
     if found.newest_ago_s is not None:
         metadata["newest_ago_s"] = found.newest_ago_s
         series = {"refused": [float(one) for one in found.by_hour]}

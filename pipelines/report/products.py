@@ -74,8 +74,14 @@ def of_retention(verdicts: Sequence[Verdict], costs: Sequence[Cost]) -> Metadata
 
 
 def of_rehydration(done: Rehydrated) -> Metadata:
-    """What one day took to bring back."""
+    """What one day took to bring back, with several lanes also by lane."""
+    by_lane = {
+        f"{name}/{lane}": count
+        for lane, counts in done.lanes.items()
+        for name, count in zip(("rows", "rows_inserted"), counts, strict=True)
+    }
     return {
+        **(by_lane if len(done.lanes) > 1 else {}),
         "dagster/partition_row_count": done.rows,
         "rows_inserted": done.inserted,
         "blocks": done.blocks,

@@ -43,5 +43,6 @@ class BudgetGuard(dg.ConfigurableResource[None]):
 
     def _sampler(self) -> HotSampler:
         settings, own = self.lakehouse.settings, self.lakehouse.pipeline_settings
-        lanes = [scope.lane for scope in scopes(settings, own.maintenance.contracts)]
+        maintained = scopes(settings, own.maintenance.contracts)
+        lanes = [lane.name for scope in maintained for lane in self.lakehouse.lanes(scope)]
         return HotSampler(settings, own.budget, lanes)

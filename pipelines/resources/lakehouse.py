@@ -17,6 +17,7 @@ from ingest.nats_link import NatsLink
 from ingest.settings import MAINTENANCE_SECTIONS, Settings, load_settings
 from ingest.settings_sources import DELIMITER, PREFIX
 from ingest.sinks.iceberg import IcebergSink
+from pipelines.lanes import Lane, lanes_of
 from pipelines.scope import Scope
 from pipelines.settings import PipelineSettings, gently, load_pipeline_settings
 from pipelines.trino_client import QUERIES, Trino
@@ -45,6 +46,10 @@ class Lakehouse(dg.ConfigurableResource[None]):
         """Settings of `ingest` for the scope's contract, which may be another than theirs."""
         settings = self.settings
         return settings.model_copy(update={"contract": scope.source or settings.contract})
+
+    def lanes(self, scope: Scope) -> list[Lane]:
+        """The lanes of the scope's contract. Raises SettingsError."""
+        return lanes_of(self.settings_of(scope), scope.contract)
 
     @property
     def pipeline_settings(self) -> PipelineSettings:

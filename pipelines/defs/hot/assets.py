@@ -129,7 +129,8 @@ def last_seen(scope: Scope) -> dg.AssetsDefinition:
 def seen_lately(scope: Scope, lakehouse: Lakehouse) -> LastSeen:
     """All devices heard within maintenance.seen_within_days, and the silent ones."""
     settings = lakehouse.pipeline_settings.maintenance
-    as_of_s = lakehouse.nats(lambda link: complete_until(link, scope.lane))
+    lanes = [one.name for one in lakehouse.lanes(scope)]
+    as_of_s = lakehouse.nats(lambda link: complete_until(link, lanes))
     with lakehouse.clickhouse() as client:
         since_s = as_of_s - settings.seen_within_days * 86_400
         heard = devices(client, scope.contract, since_s)

@@ -9,9 +9,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
+from ingest.nats_link import NatsLink
+from ingest.sinks.iceberg import IcebergSink
 from ingest.stream_info import stream_state
 from pipelines.compaction import Compactor
 from pipelines.lake_upkeep import Upkeep, Upkept, last_commit, upload_may_wait
+from pipelines.lanes import named
 from pipelines.report import upkeep as report
 from pipelines.report.tables import markdown_table
 from pipelines.resources.decisions import decided, postpone
@@ -182,14 +185,22 @@ def _upkeep(scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard) -> Upkeep:
 
 
 def _upload_may_wait(scope: Scope, lakehouse: Lakehouse) -> str | None:
-    """Why orphans must not be removed now. The stream is looked at before the table."""
-    state = lakehouse.nats(lambda link: stream_state(link, scope.lane))
-    sink = lakehouse.sink(scope)
-    table = sink.load()
-    mark = sink.watermark(table)
-    lag = max(state.last_seq - (mark.sequence if mark else 0), 0)
-    committed = last_commit(table, scope.lane, mark)
-    return upload_may_wait(committed, lag, _orphan_age(lakehouse), datetime.now(UTC))
+    """Why orphans must not be removed now. The streams are looked at before the table."""
+    lanes = lakehouse.lanes(scope)
+
+    async def last_sequences(link: NatsLink) -> list[int]:
+        return [(await stream_state(link, one.name)).last_seq for one in lanes]
+
+    ends = lakehouse.nats(last_sequences)
+    table = lakehouse.sink(scope).load()
+    now, age = datetime.now(UTC), _orphan_age(lakehouse)
+    for lane, last in zip(lanes, ends, strict=True):
+        mark = IcebergSink(lane.settings, lane.contract, lane.name).watermark(table)
+        lag = max(last - (mark.sequence if mark else 0), 0)
+        why = upload_may_wait(last_commit(table, lane.name, mark), lag, age, now)
+        if why is not None:
+            return named({lane.name: why}, several=len(lanes) > 1)
+    return None
 
 
 def _old_objects(scope: Scope, lakehouse: Lakehouse) -> Objects:

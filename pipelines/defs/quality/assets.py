@@ -10,9 +10,10 @@ from pydantic import Field
 
 from ingest.proof.report import STREAM
 from ingest.proof.rollup import NAME as ROLLUP
-from pipelines.reconcile import Extent, reconcile
-from pipelines.reconcile_findings import explained
-from pipelines.report.proof import CHECKS, MEANING, check_results, metadata
+from pipelines.reconcile import Extent
+from pipelines.reconcile_lanes import reconcile_lanes
+from pipelines.report.proof import CHECKS, MEANING
+from pipelines.report.proof_lanes import check_results, metadata
 from pipelines.resources.decisions import decided
 from pipelines.resources.guard import BudgetGuard
 from pipelines.resources.lakehouse import Lakehouse
@@ -93,12 +94,9 @@ def gentle_trino(lakehouse: Lakehouse) -> Trino:
 def _compared(
     scope: Scope, lakehouse: Lakehouse, guard: BudgetGuard, extent: Extent
 ) -> dg.MaterializeResult[None]:
-    settings = lakehouse.settings_of(scope)
-    trino = gentle_trino(lakehouse)
-    done = reconcile(settings, trino, guard.guard(), extent)
-    found = explained(settings, trino, done.report.findings)
+    done = reconcile_lanes(lakehouse.lanes(scope), gentle_trino(lakehouse), guard.guard(), extent)
     return dg.MaterializeResult(
         asset_key=scope.proof,
-        metadata=metadata(done, found),
-        check_results=check_results(done, found, scope.proof, sides_of(scope)),
+        metadata=metadata(done),
+        check_results=check_results(done, scope.proof, sides_of(scope)),
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import dagster as dg
 
 from pipelines.defs.quality.assets import sides_of
-from pipelines.defs.quality.checks import REWRITTEN, STILL_HOLDS, asset_of
+from pipelines.defs.quality.checks import asset_of
+from pipelines.defs.quality.verdicts import REWRITTEN, STILL_HOLDS
 from pipelines.report.proof import CHECKS
 from pipelines.scope import Scope
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
 import msgspec
 
-from pipelines import quality_cheap
 from pipelines.defs.quality.checks import asset_of
-from pipelines.quality_look import LaneLook, look
+from pipelines.lanes import Lane, named
+from pipelines.quality_cheap import PROVEN_UPTO
+from pipelines.quality_lanes import cheap_verdicts
+from pipelines.quality_look import LaneLook, look_at
 from pipelines.quality_verdict import Verdict
 from pipelines.report.verdicts import evaluation
 from pipelines.resources.guard import BudgetGuard
@@ -56,13 +59,13 @@ def checks_sensor(scope: Scope, settings: QualitySettings) -> dg.SensorDefinitio
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def checks(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
-        found = look(impatient(lakehouse.settings_of(scope)), scope.contract)
+        found = look_at(_impatient(lakehouse.lanes(scope)))
         bounds = lakehouse.pipeline_settings.quality
         told = msgspec.json.decode(context.cursor or "{}", type=dict[str, Told])
         now = time.time()
         news = [
             verdict
-            for verdict in quality_cheap.verdicts(found, bounds)
+            for verdict in cheap_verdicts(found, bounds)
             if is_news(verdict, told.get(verdict.check), now, bounds.told_every_s)
         ]
         told |= {one.check: Told.of(one, now) for one in news}
@@ -83,7 +86,13 @@ def is_news(verdict: Verdict, told: Told | None, now: float, every_s: float) -> 
 
 
 def _proven(verdict: Verdict) -> int:
-    return int(verdict.numbers.get("proven_upto", 0))
+    """Changes with every lane's proof: the sum over the lanes."""
+    numbers = verdict.numbers.items()
+    return int(sum(value for name, value in numbers if name.split("/")[0] == PROVEN_UPTO))
+
+
+def _impatient(lanes: list[Lane]) -> list[Lane]:
+    return [Lane(impatient(one.settings), one.contract) for one in lanes]
 
 
 def reconciliation_sensor(
@@ -109,18 +118,18 @@ def reconciliation_sensor(
         waited_s = now - float(context.cursor or 0)
         if waited_s < every_s:
             return dg.SkipReason(f"asked {waited_s:.0f} s ago, every {every_s} s at most")
-        found = look(impatient(lakehouse.settings_of(scope)), scope.contract)
+        found = look_at(_impatient(lakehouse.lanes(scope)))
         reason = nothing_to_prove(found) or guard.objection()
         if reason is not None:
             return dg.SkipReason(reason)
-        assert found.proof is not None
-        proven = found.proof.proven.last if found.proof.proven else 0
+        known = [one.proof for one in found if one.proof is not None]
+        proven = "-".join(str(one.proven.last if one.proven else 0) for one in known)
         moment = datetime.fromtimestamp(now, UTC)
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
                     run_key=f"{proven}-{moment:%Y%m%dT%H%M%S}",
-                    tags={"sequences": str(found.proof.left)},
+                    tags={"sequences": str(sum(one.left for one in known))},
                 )
             ],
             cursor=str(now),
@@ -147,8 +156,14 @@ def recheck_sensor(scope: Scope, job: dg.UnresolvedAssetJobDefinition) -> dg.Sen
     return compacted
 
 
-def nothing_to_prove(found: LaneLook) -> str | None:
-    """Why no reconciliation would find anything, None when it would."""
+def nothing_to_prove(looks: Sequence[LaneLook]) -> str | None:
+    """Why no reconciliation would find anything in any lane, None when it would."""
+    reasons = {one.lane: _nothing_to_prove(one) for one in looks}
+    told = {lane: reason for lane, reason in reasons.items() if reason is not None}
+    return named(told, several=len(looks) > 1) if len(told) == len(looks) else None
+
+
+def _nothing_to_prove(found: LaneLook) -> str | None:
     if found.proof is None:
         return f"no range is closed: {found.why('NATS', 'Iceberg')}"
     if not found.proof.left:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from ingest.nats_link import NatsLink
 from pipelines.defs.stream.assets import OWNERS
-from pipelines.dlq_report import dead_letter_report
+from pipelines.dlq_report import DeadLetterReport, dead_letter_report, together
 from pipelines.report.dead_letters import of_dead_letters
 from pipelines.resources.decisions import decided
 from pipelines.resources.lakehouse import Lakehouse
@@ -36,9 +37,11 @@ def report(scope: Scope) -> dg.AssetsDefinition:
     def report_dead_letters(
         context: dg.AssetExecutionContext, lakehouse: Lakehouse
     ) -> Iterator[dg.MaterializeResult[None]]:
-        found = decided(
-            context, lambda: lakehouse.nats(lambda link: dead_letter_report(link, scope.contract))
-        )
+        async def ask(link: NatsLink) -> DeadLetterReport:
+            lanes = lakehouse.lanes(scope)
+            return together([await dead_letter_report(link, one.contract) for one in lanes])
+
+        found = decided(context, lambda: lakehouse.nats(ask))
         if found is not None:
             yield dg.MaterializeResult(metadata=of_dead_letters(found))
 

@@ -9,7 +9,10 @@ import dagster as dg
 import msgspec
 
 from ingest.errors import IngestError
+from ingest.nats_link import NatsLink
 from ingest.status import lane_status
+from ingest.status_record import LaneStatus
+from pipelines.lanes import Lane
 from pipelines.resources.lakehouse import Lakehouse
 from pipelines.scope import Scope
 from pipelines.watermarks import (
@@ -25,6 +28,7 @@ from pipelines.watermarks import (
     progress,
     remember,
 )
+from pipelines.watermarks_lanes import memory_for, memory_of, together
 
 _WORDS = {STREAM: "stream", HOT: "hot table", LAKE: "lake table", DEAD_LETTERS: "dead letters"}
 
@@ -50,11 +54,12 @@ def watermark_sensor(scope: Scope, every_s: int) -> dg.SensorDefinition:
     def watermarks(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
         before = _memory(context.cursor)
         now = time.time()
-        found = _look(scope, lakehouse, before, now)
+        by_lane = _look(lakehouse.lanes(scope), lakehouse, before, now)
+        found = together(by_lane)
         for one in found:
             if one.problem:
                 context.log.warning("%s: %s", _WORDS[one.part], one.problem)
-        cursor = msgspec.json.encode(remember(found, before, now)).decode()
+        cursor = msgspec.json.encode(_remembered(by_lane, before, now)).decode()
         events = [event for one in found for event in _events(one, keys[one.part])]
         moved = any(isinstance(one, dg.AssetMaterialization) for one in events)
         told = "; ".join(_told(one) for one in found)
@@ -68,16 +73,41 @@ def watermark_sensor(scope: Scope, every_s: int) -> dg.SensorDefinition:
     return watermarks
 
 
-def _look(scope: Scope, lakehouse: Lakehouse, before: Memory, now: float) -> list[Progress]:
-    settings = impatient(lakehouse.settings_of(scope))
-    status = asyncio.run(lane_status(settings))
-    ages = LaneAges()
-    if "NATS" not in status.problems:
+def _look(
+    lanes: list[Lane], lakehouse: Lakehouse, before: Memory, now: float
+) -> dict[str, list[Progress]]:
+    """Every lane's parts, compared with what was seen of them before."""
+
+    async def all_lanes() -> list[LaneStatus]:
+        return await asyncio.gather(*(lane_status(impatient(one.settings)) for one in lanes))
+
+    statuses = asyncio.run(all_lanes())
+    ages = [LaneAges() for _ in lanes]
+
+    async def ask(link: NatsLink) -> None:
+        for place, (lane, status) in enumerate(zip(lanes, statuses, strict=True)):
+            ages[place] = await lane_ages(link, lane.contract, status)
+
+    if not any("NATS" in one.problems for one in statuses):
         try:
-            ages = lakehouse.nats(lambda link: lane_ages(link, scope.contract, status))
+            lakehouse.nats(ask)
         except IngestError as error:
-            status.problems.setdefault("NATS", str(error))
-    return progress(status, ages, before, now)
+            for one in statuses:
+                one.problems.setdefault("NATS", str(error))
+    first = lanes[0].name
+    return {
+        lane.name: progress(status, age, memory_of(before, lane.name, first), now)
+        for lane, status, age in zip(lanes, statuses, ages, strict=True)
+    }
+
+
+def _remembered(by_lane: dict[str, list[Progress]], before: Memory, now: float) -> Memory:
+    first = next(iter(by_lane))
+    memory: Memory = {}
+    for lane, found in by_lane.items():
+        seen = remember(found, memory_of(before, lane, first), now)
+        memory |= memory_for(seen, lane, first)
+    return memory
 
 
 def _told(one: Progress) -> str:

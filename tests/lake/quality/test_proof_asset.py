@@ -11,8 +11,9 @@ from clickhouse_connect.driver.client import Client
 from ingest.nats_link import NatsLink
 from pipelines import quality_schema
 from pipelines.defs.quality.assets import proof
-from pipelines.defs.quality.checks import STILL_HOLDS, costly_checks, still_holds
+from pipelines.defs.quality.checks import costly_checks, still_holds
 from pipelines.defs.quality.sensors import reconciliation_sensor
+from pipelines.defs.quality.verdicts import STILL_HOLDS
 from pipelines.resources import decisions
 from pipelines.resources.guard import BudgetGuard
 from pipelines.settings import QualitySettings

@@ -8,7 +8,8 @@ import dagster as dg
 import pytest
 
 from pipelines.defs.quality.assets import proof
-from pipelines.defs.quality.checks import REWRITTEN, rewritten_holds
+from pipelines.defs.quality.checks import rewritten_holds
+from pipelines.defs.quality.verdicts import REWRITTEN
 from pipelines.lake_recheck import Rechecked, recheck
 from pipelines.reconcile import Extent
 from pipelines.trino_client import Trino

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from ingest.metrics import Metrics
-from ingest.settings import HttpSettings, NatsSettings, Settings
+from ingest.settings import HttpSettings, LaneSettings, NatsSettings, Settings
 from pipelines.budget import PathSample
 from pipelines.hot_samples import HotSampler, _delta, _together, _urls
 from pipelines.settings import BudgetSettings
@@ -107,12 +107,25 @@ def test_several_lanes_are_as_bad_as_the_worst() -> None:
 
 def test_the_writers_address_follows_from_its_own_settings() -> None:
     """A port that is chosen at start cannot be known; an address for all is reached locally."""
-    assert _urls("", HttpSettings(), 9464) == ["http://127.0.0.1:9464/metrics"]
-    assert _urls("", HttpSettings(host="0.0.0.0"), 1) == ["http://127.0.0.1:1/metrics"]
-    assert _urls("", HttpSettings(), 0) == []
-    assert _urls("http://a:1/metrics, http://b:2/x", HttpSettings(), 0) == [
+    assert _urls("", [(HttpSettings(), 9464)]) == ["http://127.0.0.1:9464/metrics"]
+    assert _urls("", [(HttpSettings(host="0.0.0.0"), 1)]) == ["http://127.0.0.1:1/metrics"]
+    assert _urls("", [(HttpSettings(), 0)]) == []
+    assert _urls("http://a:1/metrics, http://b:2/x", [(HttpSettings(), 0)]) == [
         "http://a:1/metrics",
         "http://b:2/x",
+    ]
+
+
+def test_each_lanes_writers_are_asked_where_they_listen() -> None:
+    """Lane k's writers listen 2k ports above the first lane's; the one lane of a pod does not."""
+    lanes = LaneSettings(count=2, by="readings.*.>")
+    assert HotSampler(Settings(lanes=lanes), BudgetSettings(), ["L", "L_1"]).hot_urls == [
+        "http://127.0.0.1:9464/metrics",
+        "http://127.0.0.1:9466/metrics",
+    ]
+    one = lanes.model_copy(update={"only": 1})
+    assert HotSampler(Settings(lanes=one), BudgetSettings(), ["L_1"]).hot_urls == [
+        "http://127.0.0.1:9464/metrics"
     ]
 
 

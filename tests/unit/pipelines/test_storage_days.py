@@ -11,7 +11,7 @@ import pytest
 from ingest.ledger import FORMAT, LedgerEntry, SinkSum
 from ingest.marks import Mark
 from ingest.ranges import SequenceRange
-from pipelines.hot_retention import too_young, unproven
+from pipelines.hot_retention import not_vouched_for, too_young
 from pipelines.storage_days import DAY_US, Stretch, bounds_us, still_written
 
 DAY = date(2026, 3, 1)
@@ -45,7 +45,8 @@ def entry(first: int, last: int, **changes: Any) -> LedgerEntry:
 def objection(*entries: LedgerEntry, lane: str = "L", cutoff_us: int = LATER_US) -> str | None:
     """What speaks against dropping rows 10 to 20 of epoch e."""
     facts: Any = SimpleNamespace(lane="L", entries=entries)
-    return unproven(facts, Stretch(lane, "e", SequenceRange(10, 20), 11), cutoff_us)
+    stretch = Stretch(lane, "e", SequenceRange(10, 20), 11)
+    return not_vouched_for({"L": facts}, stretch, cutoff_us)
 
 
 @pytest.mark.parametrize(
