@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -108,12 +108,17 @@ def hot_writer(folder: Path, env: dict[str, str], port: int) -> Iterator[int]:
 
 
 @contextmanager
-def fleet(folder: Path, env: dict[str, str], rate: float) -> Iterator[int]:
-    """sensor-sim at ``rate`` messages/s (0: as fast as it goes); yields its process id."""
+def fleet(
+    folder: Path, env: dict[str, str], rate: float, options: Sequence[str] = ()
+) -> Iterator[int]:
+    """sensor-sim at ``rate`` messages/s (0: as fast as it goes); yields its process id.
+
+    On return every message that it sent is acknowledged. ``options`` are more of its own.
+    """
     command = [sys.executable, "-m", "simulator", "run", "--rate", str(rate), "--no-msg-id"]
     with (folder / "fleet.log").open("ab") as log:
         process = subprocess.Popen(
-            [*command, "--duration", "86400", "--quiet"],
+            [*command, "--duration", "86400", "--quiet", *options],
             cwd=folder,
             env={**outside(), **env},
             stdout=log,
@@ -124,7 +129,8 @@ def fleet(folder: Path, env: dict[str, str], rate: float) -> Iterator[int]:
         assert process.poll() is None, "sensor-sim ended, see fleet.log"
     finally:
         process.terminate()
-        process.wait(60)
+        code = process.wait(60)
+    assert code == 0, f"sensor-sim ended with {code}, see fleet.log"
 
 
 @contextmanager

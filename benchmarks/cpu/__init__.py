@@ -1,0 +1,1 @@
+"""What one message costs in CPU, held against a stored figure."""
