@@ -19,14 +19,15 @@ from ingest.settings import Settings
 Part = Callable[[Settings, Contract], list[Finding]]
 
 
-async def examine(settings: Settings) -> list[Finding]:
+async def examine(settings: Settings, *, mapping: bool = True) -> list[Finding]:
     """Every finding, part by part. Leaves nothing behind: what it writes it takes back.
 
-    Raises ContractError when the contract cannot be read.
+    ``mapping`` asks the server where it puts messages, which is the same for all lanes. Raises
+    ContractError when the contract cannot be read.
     """
     contract = lane_contract(settings)
     parts = await asyncio.gather(
-        doctor_nats.examine(settings, contract),
+        doctor_nats.examine(settings, contract, mapping=mapping),
         asyncio.to_thread(doctor_clickhouse.examine, settings, contract),
         asyncio.to_thread(doctor_lake.examine_store, settings),
         asyncio.to_thread(doctor_lake.examine_catalog, settings, contract),
@@ -39,8 +40,8 @@ async def examine(settings: Settings) -> list[Finding]:
 async def examine_lanes(lanes: Sequence[Settings]) -> list[Finding]:
     """Findings of each lane; what is the same for all of them is told once. Raises as above."""
     found: dict[Finding, None] = {}
-    for one in lanes:
-        found.update(dict.fromkeys(await examine(one)))
+    for place, one in enumerate(lanes):
+        found.update(dict.fromkeys(await examine(one, mapping=place == 0)))
     return list(found)
 
 

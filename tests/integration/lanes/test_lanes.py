@@ -9,7 +9,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,11 @@ import pytest
 from devstack.nats import change_mappings
 from devstack.state import State
 from devstack.supervisor import SERVICES, Devstack, place_of
+from ingest import doctor_nats
+from ingest.doctor import examine_lanes
 from ingest.lane_mapping import wrong_mappings
 from ingest.lanes import Mapping, each_lane, mappings, mappings_block
+from ingest.nats_link import NatsLink
 from ingest.status import lane_status
 from tests.support.lane import TestLane, Writer, reading
 from tests.support.waiting import until
@@ -109,6 +112,28 @@ def test_asking_for_the_lane_stores_nothing(mapped_stack: Devstack, laned: TestL
     laned.ingest("init")
     spread(mapped_stack, laned, 3)
     assert laned.state().messages == 0
+
+
+def test_the_mapping_is_asked_once_for_all_lanes(
+    mapped_stack: Devstack, laned: TestLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Doctor looks at every lane, and probes the server no more often than for one."""
+    laned.ingest("init")
+    spread(mapped_stack, laned, 3)
+    asked: list[int] = []
+
+    async def counted(link: NatsLink, needed: Sequence[Mapping]) -> list[str]:
+        asked.append(len(needed))
+        return await wrong_mappings(link, needed)
+
+    monkeypatch.setattr(doctor_nats, "wrong_mappings", counted)
+    found = asyncio.run(examine_lanes(each_lane(laned.settings)))
+
+    assert asked == [1]
+    assert {one.check for one in found} >= {
+        "subject mapping",
+        *(f"stream {laned.stream}{ending}" for ending in ("", "_1", "_2")),
+    }
 
 
 def test_lanes_are_written_and_proven_together(mapped_stack: Devstack, laned: TestLane) -> None:
