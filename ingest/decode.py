@@ -34,7 +34,7 @@ CHUNK = 1024
 """Messages decoded to objects and turned into arrays at a time, so that both stay in the CPU's
 cache."""
 
-ALIKE_BYTES = 1 << 18
+ALIKE_BYTES = 1 << 20
 """Bytes of messages looked at together for a shape that they share; for the same reason."""
 
 _WHITE_SPACE = b" \t\r\n"

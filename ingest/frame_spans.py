@@ -14,10 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from ingest.payloads import texts_at
+from ingest.payloads import LINE_END
 
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -26,6 +24,7 @@ NO_PLACES = np.empty((0, 6), np.int64)
 
 _FIRST = re.compile(rb"(H?)MSG \S+ \S+ \S+ (?:(\d+) )?(\d+)\r\n")
 _CARRIAGE_RETURN, _LINE_FEED, _BLANK = b"\r\n "
+_POWERS = 10 ** np.arange(10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,65 +93,70 @@ def uniform(buffer: bytes) -> Int64Array | None:
     first = _FIRST.match(buffer)
     if first is None:
         return None
-    headed, header = first[1] == b"H", first[2] is not None
+    headed = first[1] == b"H"
     end = first.end() + int(first[3]) + 2
     stride = buffer.count(b"\r", 0, end)
-    if headed is not header or end > len(buffer) or stride < 2:
+    if headed is (first[2] is None) or end > len(buffer) or stride < 2:
         return None
     codes = np.frombuffer(buffer, np.uint8)
-    returns = np.flatnonzero(codes[:-1] == _CARRIAGE_RETURN)
+    # Blanks of control lines and payloads, and line breaks: what parts of a message end with.
+    marks = np.flatnonzero(codes[:-1] <= _BLANK)
+    kinds = codes[marks]
+    returns = np.flatnonzero(kinds == _CARRIAGE_RETURN)
     count = len(returns) // stride
     breaks = returns[: count * stride].reshape(count, stride)
-    if (codes[breaks.ravel() + 1] != _LINE_FEED).any():
+    ends = marks[breaks]
+    if (codes[ends + 1] != _LINE_FEED).any():
         return None
-    heads_from = np.concatenate((np.zeros(1, np.int64), breaks[:-1, -1] + 2))
-    heads_to, ends = breaks[:, 0], breaks[:, -1]
-    heads = texts_at(buffer, heads_from, heads_to)
-    blanks = _blanks(heads, 5 if headed else 4)
-    if blanks is None or not _begin_with(heads, b"HMSG " if headed else b"MSG ", blanks):
+    begins = np.concatenate((np.zeros(1, np.int64), ends[:-1, -1] + len(LINE_END)))
+    blanks = _blanks(marks, kinds, breaks, 5 if headed else 4)
+    if blanks is None or not _begin_with(b"HMSG " if headed else b"MSG ", codes, begins, blanks):
         return None
-    blanks += (heads_from - _starts(heads))[:, None]
-    payloads_from = breaks[:, -2] + 2
-    sizes = [(blanks[:, -1] + 1, heads_to, ends - heads_to - 2)]
-    if headed:
-        sizes.append((blanks[:, 3] + 1, blanks[:, 4], payloads_from - heads_to - 2))
-    if not all(_are(buffer, *one) for one in sizes):
+    payloads = ends[:, -2] + len(LINE_END)
+    whole = ends[:, -1] - ends[:, 0] - len(LINE_END)
+    if not _are(codes, blanks[:, -1] + 1, ends[:, 0], whole):
+        return None
+    header = payloads - ends[:, 0] - len(LINE_END)
+    if headed and not _are(codes, blanks[:, 3] + 1, blanks[:, 4], header):
         return None
     subject = (blanks[:, 0] + 1, blanks[:, 1])
     reply = (blanks[:, 2] + 1, blanks[:, 3])
-    return np.stack((*subject, *reply, payloads_from, ends), axis=1)
+    return np.stack((*subject, *reply, payloads, ends[:, -1]), axis=1)
 
 
-def _blanks(heads: pa.BinaryArray, each: int) -> Int64Array | None:
-    """Where the blanks of each control line stand in the lines' bytes; None unless so many each."""
-    codes = np.frombuffer(heads.buffers()[2], np.uint8)
-    found = np.flatnonzero(codes <= _BLANK)
-    starts = _starts(heads)
-    if len(found) != each * len(starts) or (codes[found] != _BLANK).any():
+def _blanks(
+    marks: Int64Array, kinds: npt.NDArray[np.uint8], breaks: Int64Array, each: int
+) -> Int64Array | None:
+    """Where the blanks of each control line stand; None unless it has so many, and no other mark.
+
+    ``breaks`` are the indexes in ``marks`` of each message's line breaks.
+    """
+    firsts = np.concatenate((np.zeros(1, np.int64), breaks[:-1, -1] + len(LINE_END)))
+    if (breaks[:, 0] - firsts != each).any():
         return None
-    blanks = found.reshape(-1, each)
-    inside = (blanks[:, 0] >= starts).all() and (blanks[:-1, -1] < starts[1:]).all()
-    return blanks if inside else None
+    places = firsts[:, None] + np.arange(each)
+    return None if (kinds[places] != _BLANK).any() else marks[places]
 
 
-def _begin_with(heads: pa.BinaryArray, name: bytes, blanks: Int64Array) -> bool:
+def _begin_with(
+    name: bytes, codes: npt.NDArray[np.uint8], begins: Int64Array, blanks: Int64Array
+) -> bool:
     """Whether each control line begins with the name, and its first blank is the name's."""
-    if (blanks[:, 0] - _starts(heads) != len(name) - 1).any():
+    if (blanks[:, 0] - begins != len(name) - 1).any():
         return False
-    return bool(pc.all(pc.starts_with(heads, name)).as_py())
+    return all((codes[begins + at] == code).all() for at, code in enumerate(name))
 
 
-def _are(buffer: bytes, starts: Int64Array, ends: Int64Array, expected: Int64Array) -> bool:
-    """Whether the texts between the places are these numbers in decimal."""
-    if (ends <= starts).any():
+def _are(
+    codes: npt.NDArray[np.uint8], starts: Int64Array, ends: Int64Array, expected: Int64Array
+) -> bool:
+    """Whether the texts between the places are these numbers in decimal, as a server writes it."""
+    digits = np.searchsorted(_POWERS, expected, side="right").clip(1)
+    if (ends - starts != digits).any():
         return False
-    try:
-        found = pc.cast(texts_at(buffer, starts, ends).cast(pa.string()), pa.int64())
-    except pa.ArrowInvalid:
-        return False
-    return bool((found.to_numpy() == expected).all())
-
-
-def _starts(texts: pa.BinaryArray) -> Int64Array:
-    offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts))
-    return offsets.astype(np.int64)
+    for place in range(int(digits.max())):
+        has = digits > place
+        found = codes[ends[has] - 1 - place] - ord("0")
+        if (found != expected[has] // 10**place % 10).any():
+            return False
+    return True

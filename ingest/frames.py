@@ -21,7 +21,7 @@ LONGEST_LINE = 64 << 10
 """No control line is longer; INFO is the longest and grows with the size of a cluster."""
 
 
-LEAST_UNIFORM = 8 << 10
+LEAST_UNIFORM = 32 << 10
 """Bytes of a piece below which its frames are sooner parsed one by one."""
 
 

@@ -92,7 +92,13 @@ class HotWriter:
     async def _pump(self) -> None:
         """Batches from the reader to the sink until drained."""
         hot = self._lane.settings.hot
-        limit = ReadLimit(hot.batch_max_rows, hot.batch_max_bytes // 2, hot.batch_max_age_s)
+        limit = ReadLimit(
+            hot.batch_max_rows,
+            hot.batch_max_bytes // 2,
+            hot.batch_max_age_s,
+            hot.batch_many_messages,
+            hot.batch_many_age_s,
+        )
         stopping = self._lane.stopping.soon
         while True:
             if stopping.is_set():

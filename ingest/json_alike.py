@@ -15,6 +15,7 @@ from ingest.json_cut import Cut, Cutter
 from ingest.json_numbers import are_booleans, are_numbers, are_scalars, are_whole
 from ingest.json_shape import Hole, Shape, shape_of
 from ingest.json_struct import path_tree
+from ingest.marked_payloads import MarkedPayloads
 from ingest.payloads import Payloads
 
 Int64Array = npt.NDArray[np.int64]
@@ -54,47 +55,40 @@ class AlikeReader:
         found: list[Alike] = []
         odd: list[int] = []
         left = np.arange(len(payloads))
-        waits = np.ones(len(payloads), np.bool_)
+        marked = MarkedPayloads(payloads, self._contract.max_message_bytes)
         for _ in range(MOST_SHAPES):
             if len(left) < LEAST:
                 break
-            shape = shape_of(payloads[int(left[0])], self._tree, unknown=self._unknown)
-            if shape is None:
+            first = marked.payload(int(left[0]))
+            shape = shape_of(first, self._tree, unknown=self._unknown)
+            alike = None if shape is None else self._of_shape(shape, marked, left)
+            if alike is None:
                 odd.append(int(left[0]))
                 left = left[1:]
                 continue
-            alike = self._of_shape(shape, payloads, left)
-            if alike is None:
-                break
             found.append(alike)
+            waits = np.ones(len(payloads), np.bool_)
             waits[alike.payloads] = False
             before, left = len(left), left[waits[left]]
             if (before - len(left)) * LEAST_SHARE < before:
                 break
         return found, sorted(odd + left.tolist())
 
-    def _of_shape(self, shape: Shape, payloads: Payloads, places: Int64Array) -> Alike | None:
-        """The rows of those payloads at ``places`` that have the shape."""
-        cutter = Cutter(
-            shape,
-            max_bytes=self._contract.max_message_bytes,
-            max_rows=self._contract.max_rows_per_message,
-        )
-        while len(places):
-            whole = len(places) == len(payloads)
-            cut = cutter.cut(payloads if whole else payloads.take(places))
-            if cut is None:
+    def _of_shape(self, shape: Shape, marked: MarkedPayloads, among: Int64Array) -> Alike | None:
+        """The rows of those payloads that have the shape, and values that its columns take."""
+        cutter = Cutter(shape, self._contract.max_rows_per_message)
+        while len(among):
+            rows = cutter.cut(marked, among)
+            if rows is None:
                 return None
-            rows, chosen = cut
-            places = places[chosen]
             bare = {at: rows.values([at]) for at, hole in enumerate(shape.holes) if not hole.quoted}
             fits = [_may_be(shape.holes[at].column, texts) for at, texts in bare.items()]
-            unfit = rows.payloads[~np.logical_and.reduce(fits)] if fits else places[:0]
+            unfit = rows.payloads[~np.logical_and.reduce(fits)] if fits else among[:0]
             if not len(unfit):
                 first_rows = np.searchsorted(rows.payloads, rows.payloads)
                 elements = np.arange(len(rows)) - first_rows
-                return Alike(self._arrays(shape, rows, bare), places[rows.payloads], elements)
-            places = np.delete(places, unfit)
+                return Alike(self._arrays(shape, rows, bare), rows.payloads, elements)
+            among = np.setdiff1d(rows.payloads, unfit)
         return None
 
     def _arrays(

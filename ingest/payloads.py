@@ -67,20 +67,15 @@ class Payloads(Sequence[bytes]):
         return int(self._starts[-1] - self._starts[0])
 
     @property
-    def longest(self) -> int:
-        """Bytes of the longest payload; 0 without any."""
-        return int(np.diff(self._starts).max(initial=len(LINE_END))) - len(LINE_END)
+    def bounds(self) -> Int64Array:
+        """Where each payload begins in `joined`, and where the last one's line end ends."""
+        bounds: Int64Array = self._starts - self._starts[0]
+        return bounds
 
     @property
     def joined(self) -> memoryview:
         """All payloads, each followed by a line end."""
         return self._data[self._starts[0] : self._starts[-1]]
-
-    def take(self, places: Int64Array) -> Payloads:
-        """The payloads at these places, in this order."""
-        if len(places) == 0:
-            return Payloads.of([])
-        return taken(self._data, self._starts[:-1][places], self._starts[1:][places])
 
 
 class Subjects(Sequence[str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,11 +23,20 @@ class ReaderInterruptedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReadLimit:
-    """How much one read returns, and how long the oldest message may wait for more."""
+    """How much one read returns, and how long the oldest message may wait for more.
+
+    With ``many`` messages waiting it waits no longer than ``many_age_s``.
+    """
 
     messages: int
     bytes: int
     max_age_s: float
+    many: int = sys.maxsize
+    many_age_s: float = 0.0
+
+    def longest_wait_s(self, waiting: int) -> float:
+        """How long the oldest of so many messages may wait for more, in seconds."""
+        return min(self.max_age_s, self.many_age_s) if waiting >= self.many else self.max_age_s
 
 
 class LaneReader(Protocol):
@@ -49,8 +59,8 @@ class LaneReader(Protocol):
     async def read(self, limit: ReadLimit, wait_s: float) -> Messages | None:
         """The next messages, in order and without a gap but for holes of the stream.
 
-        Returns as soon as ``limit`` is reached or the oldest message has waited
-        ``limit.max_age_s``; None when nothing came within ``wait_s`` or when the reader is
+        Returns as soon as ``limit`` is reached or the oldest message has waited as long as
+        ``limit`` says; None when nothing came within ``wait_s`` or when the reader is
         draining and has nothing left. Raises ReaderInterruptedError, and what ``on_loss`` raises.
         """
 

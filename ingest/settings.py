@@ -117,7 +117,13 @@ class HotSettings(Section):
         50_000, description="Rows of one insert (one part)"
     )
     batch_max_bytes: Count = Field(64 << 20, description="Bytes of one insert")
-    batch_max_age_s: Positive = Field(0.5, description="Longest wait of a read message")
+    batch_max_age_s: Positive = Field(0.5, description="Longest wait of a read message for others")
+    batch_many_messages: Annotated[int, Field(ge=1)] = Field(
+        4_000, description="With so many messages waiting, hot.batch_many_age_s is the longest wait"
+    )
+    batch_many_age_s: Positive = Field(
+        0.1, description="Longest wait of a read message when many wait: latency against parts"
+    )
     insert_deadline_s: Positive = Field(
         10.0, description="After this an insert can no longer land; also the wait of a take-over"
     )

@@ -20,6 +20,7 @@ UNITS = {
     "_days": "days",
     "_bytes": "bytes",
     "_rows": "rows",
+    "_messages": "messages",
     "_port": "port number",
     "replicas": "copies",
     "lanes.count": "lanes",

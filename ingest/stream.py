@@ -109,13 +109,13 @@ class PullReader:
         """The next run of messages; see LaneReader."""
         deadline = time.monotonic() + wait_s
         while not self._enough(limit):
-            waiting = len(self._waiting) > 0
+            waiting = len(self._waiting)
             if self._interruption is not None and not waiting:
                 raise ReaderInterruptedError(self._interruption)
             if self._interruption is not None or (self._draining and waiting):
                 break
             now = time.monotonic()
-            until = self._oldest + limit.max_age_s if waiting else deadline
+            until = self._oldest + limit.longest_wait_s(waiting) if waiting else deadline
             if now >= until or (self._draining and not waiting):
                 break
             await self._wait_frame(until - now)

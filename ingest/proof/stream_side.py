@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ from ingest.stream_info import message_from
 ROLE = "verify"
 CHUNK_MESSAGES = 25_000
 CHUNK_BYTES = 32 << 20
+CHUNKS_AHEAD = 2
+"""Chunks in work beside the one that is compared: most of decoding and hashing runs without the
+interpreter's lock, so two of them use two cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +70,28 @@ class StreamSide:
             while position <= segment.range.last:
                 try:
                     await reader.open(position)
-                    async for messages in self._runs(reader, segment.range.last):
-                        yield await asyncio.to_thread(self._decode, messages, segment)
-                        position = messages.covered.last + 1
+                    async for chunk in self._decoded(reader, segment):
+                        yield chunk
+                        position = chunk.messages.covered.last + 1
                     return
                 except ReaderInterruptedError:
                     await self._link.wait_connected()
         finally:
             await reader.close()
+
+    async def _decoded(self, reader: PullReader, segment: Segment) -> AsyncIterator[Chunk]:
+        """The chunks in order, while the next ones are read and decoded."""
+        decoding: deque[asyncio.Task[Chunk]] = deque()
+        try:
+            async for messages in self._runs(reader, segment.range.last):
+                work = asyncio.to_thread(self._decode, messages, segment)
+                decoding.append(asyncio.create_task(work))
+                if len(decoding) > CHUNKS_AHEAD:
+                    yield await decoding.popleft()
+            while decoding:
+                yield await decoding.popleft()
+        finally:
+            await asyncio.gather(*decoding, return_exceptions=True)
 
     async def hashes(self, segment: Segment) -> list[RowHash]:
         """Every row, ordered by sequence and index."""

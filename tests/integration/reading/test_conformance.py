@@ -285,6 +285,30 @@ async def test_a_full_buffer_stops_pulling_and_nothing_is_lost(bench: Bench) -> 
     await reader.close()
 
 
+async def test_many_messages_wait_no_longer_than_a_few(bench: Bench) -> None:
+    """With many waiting the shorter wait holds, with few the longer one."""
+    limit = ReadLimit(10_000, 64 << 20, 3_600.0, many=200, many_age_s=0.01)
+    await bench.publish([b"many"] * 300)
+    reader = bench.reader()
+    await reader.open(1)
+    async with asyncio.timeout(20):
+        count = 0
+        while count < 200:
+            run = await reader.read(limit, 0.2)
+            count += len(run) if run is not None else 0
+    if count < 300:
+        await read(reader, 300 - count)
+    await bench.publish([b"few"] * 10)
+    waiting = asyncio.create_task(reader.read(limit, 20.0))
+    done, _ = await asyncio.wait({waiting}, timeout=1)
+    assert not done
+    reader.drain()
+    few = await waiting
+    assert few is not None
+    assert len(few) == 10
+    await reader.close()
+
+
 async def test_draining_returns_what_came_and_then_nothing(bench: Bench) -> None:
     """After drain no new message is asked for."""
     await bench.publish([b"%d" % n for n in range(50)])
