@@ -1,0 +1,1 @@
+"""Two lanes on two cores against one."""
