@@ -6,6 +6,8 @@ they fit without loss; strings dictionary-encoded or large; timestamps of any un
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -32,6 +34,16 @@ _MICROSECONDS = {"s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 
 _RAW_JSON = msgspec.json.Decoder(msgspec.Raw)
 
 
+@dataclass(frozen=True, slots=True)
+class ArrowStream:
+    """An opened payload; ``extra`` names the columns that are kept as JSON."""
+
+    schema: pa.Schema
+    extra: tuple[str, ...]
+    batches: tuple[pa.RecordBatch, ...]
+    rows: int
+
+
 class ArrowReader:
     """Reads the Arrow payloads of one contract; holds no state between calls."""
 
@@ -39,10 +51,10 @@ class ArrowReader:
         self._contract = contract
         self._columns = [column for column in contract.columns if column.path is not None]
 
-    def read(self, payload: bytes) -> tuple[dict[str, pa.Array], list[str | None]]:
-        """Arrays by column name and, where the contract keeps them, the other fields as JSON.
+    def open(self, payload: bytes) -> ArrowStream:
+        """The batches of one payload, sound in themselves and with a schema that fits.
 
-        Optional columns may be absent from the dict. Raises `RefusedPayloadError`.
+        Raises `RefusedPayloadError`.
         """
         check_frames(payload, self._contract.max_rows_per_message)
         try:
@@ -51,13 +63,27 @@ class ArrowReader:
                 batches = list(reader)
                 for batch in batches:
                     batch.validate(full=True)
-            table = pa.Table.from_batches(batches, reader.schema)
-            if table.num_rows == 0:
-                raise RefusedPayloadError(Reason.EMPTY, "found an Arrow stream without rows")
-            return self._arrays(table, extra)
         except (pa.ArrowException, OSError, ValueError) as error:
-            text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise RefusedPayloadError(Reason.INVALID_ARROW, text) from error
+            raise _invalid(error) from error
+        rows = sum(batch.num_rows for batch in batches)
+        if rows == 0:
+            raise RefusedPayloadError(Reason.EMPTY, "found an Arrow stream without rows")
+        return ArrowStream(reader.schema, tuple(extra), tuple(batches), rows)
+
+    def read(self, streams: Sequence[ArrowStream]) -> tuple[dict[str, pa.Array], list[str | None]]:
+        """Arrays by column name of streams with one schema, and the other fields as JSON.
+
+        The latter only where the contract keeps them, else None each. Optional columns may be
+        absent from the dict. Raises `RefusedPayloadError`; the element that it names is counted
+        from the first stream on.
+        """
+        first = streams[0]
+        try:
+            batches = [batch for stream in streams for batch in stream.batches]
+            table = pa.Table.from_batches(batches, first.schema)
+            return self._arrays(table, list(first.extra))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise _invalid(error) from error
 
     def _check_schema(self, schema: pa.Schema) -> list[str]:
         """Names of columns that the contract does not know."""
@@ -102,6 +128,11 @@ class ArrowReader:
         if self._contract.unknown_fields is UnknownFields.KEEP:
             rests = [_rest(row) for row in table.select(extra).to_pylist()]
         return arrays, rests or [None] * table.num_rows
+
+
+def _invalid(error: Exception) -> RefusedPayloadError:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return RefusedPayloadError(Reason.INVALID_ARROW, text)
 
 
 def _fits(kind: ColumnType, found: pa.DataType) -> bool:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.arrow_frames import CONTINUATION
-from ingest.arrow_payload import ArrowReader
+from ingest.arrow_payload import ArrowReader, ArrowStream
 from ingest.contract import STORED_AT, Column, ColumnType, Contract
 from ingest.json_alike import AlikeReader
 from ingest.json_columns import finished_array, wire_array
@@ -55,6 +55,7 @@ class _Batch:
     messages: Messages
     json: JsonColumns
     pieces: list[Piece] = field(default_factory=list)
+    arrow: list[tuple[int, ArrowStream]] = field(default_factory=list)
     refused: dict[int, tuple[Reason, str]] = field(default_factory=dict)
     problems: Problems = field(default_factory=Problems)
 
@@ -87,6 +88,7 @@ class Decoder:
                 batch.json.add_alike(alike, start)
             for at in range(0, len(left), CHUNK):
                 self._read(batch, [start + one for one in left[at : at + CHUNK]])
+        self._read_arrow(batch)
         piece = in_order([*batch.pieces, batch.json.finish(batch.problems)])
         stored_us = messages.stored_at_ns[piece.messages] // 1000
         places = (piece.messages, piece.elements)
@@ -131,10 +133,28 @@ class Decoder:
         try:
             if not payload.startswith(CONTINUATION):
                 return self._one(payload)
-            batch.pieces.append(self._arrow_piece(payload, message))
+            self._check_size(payload)
+            batch.arrow.append((message, self._arrow.open(payload)))
         except RefusedPayloadError as error:
             batch.refused.setdefault(message, (error.reason, error.detail))
         return JsonRows([], [])
+
+    def _read_arrow(self, batch: _Batch) -> None:
+        """Turn the opened Arrow payloads into arrays, those of one schema together."""
+        by_schema: dict[bytes, list[tuple[int, ArrowStream]]] = {}
+        for message, stream in batch.arrow:
+            schema = stream.schema.serialize().to_pybytes()
+            by_schema.setdefault(schema, []).append((message, stream))
+        for some in by_schema.values():
+            try:
+                batch.pieces.append(self._arrow_piece(some))
+            except RefusedPayloadError:
+                # One of them: each by itself tells which, and why.
+                for message, stream in some:
+                    try:
+                        batch.pieces.append(self._arrow_piece([(message, stream)]))
+                    except RefusedPayloadError as error:
+                        batch.refused.setdefault(message, (error.reason, error.detail))
 
     def _one(self, payload: bytes) -> JsonRows:
         self._check_size(payload)
@@ -158,9 +178,8 @@ class Decoder:
             detail = f"found {len(payload)} bytes, expected at most {most}"
             raise RefusedPayloadError(Reason.TOO_LARGE, detail)
 
-    def _arrow_piece(self, payload: bytes, message: int) -> Piece:
-        self._check_size(payload)
-        arrays, rests = self._arrow.read(payload)
+    def _arrow_piece(self, some: list[tuple[int, ArrowStream]]) -> Piece:
+        arrays, rests = self._arrow.read([stream for _, stream in some])
         if self.contract.unknown_column is not None:
             arrays[self.contract.unknown_column] = pa.array(rests, pa.string())
         count = len(rests)
@@ -169,7 +188,9 @@ class Decoder:
                 arrays[column.name] = pa.nulls(count, column.type.arrow)
                 if column.type is ColumnType.MAP:
                     arrays[column.name] = wire_array(column, [None] * count)
-        return Piece(arrays, np.full(count, message), np.arange(count))
+        rows = [stream.rows for _, stream in some]
+        elements = np.concatenate([np.arange(one) for one in rows])
+        return Piece(arrays, np.repeat([message for message, _ in some], rows), elements)
 
     def _subject_tokens(self, batch: _Batch) -> list[list[str]]:
         """The tokens of each message's subject; messages with too few of them are refused."""

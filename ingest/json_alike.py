@@ -28,6 +28,8 @@ MOST_SHAPES = 8
 LEAST_SHARE = 8
 """A shape that fewer than one in so many payloads have ends the search for more."""
 
+_OBJECT_OR_ARRAY = list(b"{[")
+
 
 @dataclass(frozen=True, slots=True)
 class Alike:
@@ -53,8 +55,11 @@ class AlikeReader:
     def read(self, payloads: Payloads) -> tuple[list[Alike], list[int]]:
         """The rows of payloads that share a shape, and which payloads are left, ascending."""
         found: list[Alike] = []
-        odd: list[int] = []
-        left = np.arange(len(payloads))
+        may_be = np.isin(payloads.first_bytes, _OBJECT_OR_ARRAY)
+        left = np.flatnonzero(may_be)
+        odd = np.flatnonzero(~may_be).tolist()
+        if len(left) < LEAST:
+            return [], list(range(len(payloads)))
         marked = MarkedPayloads(payloads, self._contract.max_message_bytes)
         for _ in range(MOST_SHAPES):
             if len(left) < LEAST:

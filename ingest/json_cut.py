@@ -81,15 +81,16 @@ class Cutter:
             return None
         owners = np.repeat(np.arange(len(chosen)), rows)
         table, good = self._table(marked, chosen, rows)
-        while good.any():
+        while True:
             if not good.all():
                 whole = np.bincount(owners[~good], minlength=len(chosen)) == 0
                 table, owners = table[whole[owners]], owners[whole[owners]]
+            if not len(table):
+                return None
             cut = self._cut(marked, table, chosen[owners])
             good = self._fitting_texts(cut)
             if good.all():
                 return cut
-        return None
 
     def _table(
         self, marked: MarkedPayloads, chosen: Int64Array, rows: Int64Array

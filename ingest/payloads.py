@@ -73,6 +73,12 @@ class Payloads(Sequence[bytes]):
         return bounds
 
     @property
+    def first_bytes(self) -> npt.NDArray[np.uint8]:
+        """The first byte of each payload; of an empty one that of its line end."""
+        codes = np.frombuffer(self._data, np.uint8)
+        return codes[self._starts[:-1]]
+
+    @property
     def joined(self) -> memoryview:
         """All payloads, each followed by a line end."""
         return self._data[self._starts[0] : self._starts[-1]]

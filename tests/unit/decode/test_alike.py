@@ -217,6 +217,9 @@ def test_payloads_that_complete_each_other_are_refused(
         require_same(messages([*around, *between]))
         require_same(messages([*between, *around]))
     if array:
+        both = wrap(one + b"," + rows[0] + b"," + other)
+        require_same(messages([*rows, *[both] * LEAST]))
+        require_same(messages([*[both] * LEAST]))
         # Each half opens or closes the array that its neighbour lacks.
         require_same(messages([*around, b"[" + one, other + b"]", *around]))
 
@@ -247,6 +250,7 @@ OTHER = st.sampled_from(
 
 @given(st.lists(st.one_of(ORDINARY, ORDINARY, ORDINARY, OTHER), min_size=LEAST, max_size=60))
 @example([ROW] * LEAST)
+@example([ROW[:-1] + b',"unit":""}', *[ROW[:-1] + b',"unit":"\\"}'] * LEAST, ROW + ROW])
 @example([ROW[:-1] + b',"attributes":{"b":"3","a":"4"}}'] * LEAST)
 @example([b"[" + ROW + b", " + ROW + b"]"] * LEAST)
 def test_both_ways_give_the_same_bytes(messages: Build, payloads: list[bytes]) -> None:
