@@ -173,6 +173,8 @@ def _converted(column: Column, chunks: pa.ChunkedArray) -> pa.Array:
 
 def _plain_text(encoded: pa.DictionaryArray) -> pa.StringArray:
     """Dictionary-encoded strings written out, unless that makes far more of them than came in."""
+    if len(encoded) * encoded.dictionary.nbytes <= MAX_UNCOMPRESSED_BYTES:
+        return encoded.cast(pa.string())
     sizes = pc.binary_length(encoded.dictionary).take(encoded.indices)
     size = pc.sum(sizes.cast(pa.int64())).as_py() or 0
     if size > MAX_UNCOMPRESSED_BYTES:
