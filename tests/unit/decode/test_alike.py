@@ -198,6 +198,7 @@ def test_every_type_takes_what_it_took(
         (ROW.replace(b"d1", b"\xff"), ROW.replace(b"d1", b"\xc3")),
         (ROW.replace(b'"metric"', b'"metrik"'), ROW.replace(b'"m"', b'"m":"m"')),
         (ROW.replace(b":1}", b"}"), ROW.replace(b'"m"', b"")),
+        (b"1" + ROW, b"}" + ROW),
         (ROW + b"  ", ROW.replace(b"1}", b"1 }")),
         (ROW.replace(b'":"', b'";"'), ROW.replace(b'","', b'":"')),
         (ROW.replace(b"1}", b'"1"}'), ROW.replace(b'"m"', b"1")),
