@@ -99,6 +99,10 @@ bench: setup ## Run one benchmark: make bench NAME=hot_path
 	$(PY) -m benchmarks.$(NAME).run $(ARGS)
 	$(PY) scripts/claims.py
 
+.PHONY: bench-check
+bench-check: setup ## What a message costs in CPU against the stored figure; ARGS=--record stores it
+	@exec $(PY) -m benchmarks.cpu.check $(ARGS)
+
 .PHONY: dev
 dev: setup ## The embedded platform with Trino, and Dagster over it, until Ctrl-C
 	@exec $(PY) -m scripts.dev $(ARGS)

@@ -14,7 +14,7 @@ from benchmarks.cpu.measuring import PER_MESSAGES, Measured, measure
 from benchmarks.cpu.work import Work
 
 EXPECTED = Path(__file__).parent / "expected.json"
-MESSAGES, ROUNDS = 50_000, 20
+MESSAGES, ROUNDS = 5_000, 120
 BOUND = 1.35
 
 

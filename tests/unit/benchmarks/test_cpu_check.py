@@ -27,10 +27,16 @@ def measured(cost: float) -> Measured:
 
 def test_the_best_rounds_count() -> None:
     """Rounds that were disturbed change nothing, in the work or in the loop."""
-    quiet = Measured(20_000, work_s=[0.06], loop_s=[0.01])
-    noisy = Measured(20_000, work_s=[0.2, 0.06, 0.09], loop_s=[0.03, 0.01, 0.02])
+    quiet = Measured(20_000, work_s=[0.06] * 30, loop_s=[0.01] * 30)
+    noisy = Measured(20_000, work_s=[0.2] * 27 + [0.06] * 3, loop_s=[0.01] * 3 + [0.03] * 27)
     assert noisy.cost == quiet.cost == pytest.approx(3.0)
     assert noisy.us == pytest.approx(3.0)
+
+
+def test_one_lucky_round_does_not_decide() -> None:
+    """The best tenth counts, not the best."""
+    lucky = Measured(20_000, work_s=[0.06] * 29 + [0.03], loop_s=[0.01] * 30)
+    assert lucky.cost == pytest.approx(3.0)
 
 
 def test_a_slower_machine_costs_the_same() -> None:
