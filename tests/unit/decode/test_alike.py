@@ -199,6 +199,7 @@ def test_every_type_takes_what_it_took(
         (ROW.replace(b'"metric"', b'"metrik"'), ROW.replace(b'"m"', b'"m":"m"')),
         (ROW.replace(b":1}", b"}"), ROW.replace(b'"m"', b"")),
         (b"1" + ROW, b"}" + ROW),
+        (ROW + b";" + ROW, ROW + b"}" + ROW),
         (ROW + b"  ", ROW.replace(b"1}", b"1 }")),
         (ROW.replace(b'":"', b'";"'), ROW.replace(b'","', b'":"')),
         (ROW.replace(b"1}", b'"1"}'), ROW.replace(b'"m"', b"1")),
@@ -221,8 +222,11 @@ def test_payloads_that_complete_each_other_are_refused(
         both = wrap(one + b"," + rows[0] + b"," + other)
         require_same(messages([*rows, *[both] * LEAST]))
         require_same(messages([*[both] * LEAST]))
-        # Each half opens or closes the array that its neighbour lacks.
+        # Each half opens or closes the array that its neighbour lacks, or as something else.
         require_same(messages([*around, b"[" + one, other + b"]", *around]))
+        for begin, end in ((b"[", b"}"), (b"{", b"]"), (b"{", b"}"), (b"[", b"["), (b"[", b",")):
+            odd = begin + rows[0] + b"," + rows[1] + end
+            require_same(messages([*around, odd, odd, *around]))
 
 
 TEXT = st.text(max_size=6) | st.sampled_from(['"', "\\", "},{", "}\n{", '","', "°C", "\u2028", ""])
@@ -279,6 +283,14 @@ def test_bytes_changed_at_random_are_noticed(messages: Build, data: st.DataObjec
         else:
             payloads[at] = cut + put + rest
     require_same(messages(payloads))
+
+
+def test_a_missing_value_between_blanks_is_noticed(messages: Build) -> None:
+    """The blanks around a value must not be taken for those of both its neighbours."""
+    rows = [text_row(f" {at} ") for at in range(LEAST)]
+    assert left_of(rows) == []
+    found = require_same(messages([*rows, text_row(" "), *rows]))
+    assert len(found.refused) == 1
 
 
 def test_more_rows_in_an_array_than_allowed_are_refused(messages: Build) -> None:
