@@ -39,6 +39,10 @@ demo: setup ## The whole pipeline on this machine with 500,000 readings, and the
 test: setup ## Every test, on real servers, without containers; ARGS="tests/unit" for some
 	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/lake --ignore=tests/platform --ignore=tests/containers --ignore=tests/compatibility $(ARGS)
 
+.PHONY: model
+model: setup ## Search every state of both protocols' models; ARGS=--small for seconds
+	@exec $(PY) -m tests.model $(ARGS)
+
 .PHONY: test-lake
 test-lake: setup ## The tests that need Trino (fetched once, 0.8 GB) and Chromium
 	$(BIN)/devstack trino fetch
@@ -83,7 +87,7 @@ lint: setup ## Format, style, types, dependency rules, generated documents
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy scripts/claims.py scripts/dev.py scripts/env.py
-	$(BIN)/mypy -p tests.platform.gate -p tests.platform.components -p tests.images -p tests.compatibility
+	$(BIN)/mypy -p tests.platform.gate -p tests.platform.components -p tests.images -p tests.compatibility -p tests.model
 	$(BIN)/lint-imports
 	$(PY) scripts/claims.py --check
 
@@ -98,6 +102,10 @@ bench: setup ## Run one benchmark: make bench NAME=hot_path
 	  echo "make bench NAME=...: choose one of $$(ls benchmarks/*/run.py | cut -d/ -f2 | tr '\n' ' ')" >&2; exit 2; }
 	$(PY) -m benchmarks.$(NAME).run $(ARGS)
 	$(PY) scripts/claims.py
+
+.PHONY: bench-peers-install
+bench-peers-install: setup ## Install the clients that the benchmark peers compares with; needs Go
+	@exec $(PY) -m benchmarks.peers.install
 
 .PHONY: bench-check
 bench-check: setup ## What a message costs in CPU against the stored figure; ARGS=--record stores it
