@@ -31,8 +31,8 @@ class Step:
     """One load: the share of the maximum, messages/s wanted, and what came of it.
 
     ``latency`` from the due time to being visible, ``sending`` its part until JetStream had the
-    message. ``batch_rows`` and ``insert_ms``: medians of the writer's inserts. ``cores``: CPU
-    seconds a second by process.
+    message. ``batch_rows``: median of the writer's inserts. ``cores``: CPU seconds a second by
+    process.
     """
 
     share: float
@@ -41,7 +41,6 @@ class Step:
     latency: Latency
     sending: Latency
     batch_rows: float
-    insert_ms: float
     cores: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
@@ -94,7 +93,6 @@ class Stage:
             latency=Latency.of(visible - due_s),
             sending=Latency.of(readings.stored_us / 1e6 - due_s),
             batch_rows=statistics.median(one["rows"] for one in batches),
-            insert_ms=statistics.median(one["insert_ms"] for one in batches),
             cores=cores,
         )
 

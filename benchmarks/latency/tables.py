@@ -32,12 +32,11 @@ def tables(run: Run, maximum: float, steps: Sequence[Step]) -> str:
     )
     names = list(steps[0].cores)
     work = table(
-        ["load", "rows an insert", "ms an insert", *(f"cores of {name}" for name in names)],
+        ["load", "rows an insert", *(f"cores of {name}" for name in names)],
         [
             [
                 f"{one.share:.0%} of the maximum",
                 f"{one.batch_rows:,.0f}",
-                f"{one.insert_ms:.0f}",
                 *(f"{one.cores[name]:.2f}" for name in names),
             ]
             for one in steps

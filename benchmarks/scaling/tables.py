@@ -77,9 +77,9 @@ class Marginal:
     def of(cls, found: Sequence[Measured]) -> Marginal:
         """From the streams of different length."""
         by_count = {one.way.at: one for one in found if one.way.group == COUNT}
-        start = by_count.pop(LEAST)
+        start_s = by_count.pop(LEAST).cpu_s
         counts = sorted(by_count)
-        costs = [marginal_us(n, by_count[n].cpu_s, LEAST, start.cpu_s) for n in counts]
+        costs = [marginal_us(n, by_count[n].cpu_s, LEAST, start_s) for n in counts]
         return cls(counts, costs)
 
     def __str__(self) -> str:
@@ -94,15 +94,11 @@ class Marginal:
 def tables(run: Run, found: Sequence[Measured]) -> str:
     """All tables, each under a line that says what changes in it."""
     marginal = Marginal.of(found)
-    beyond = dict(zip(marginal.counts, marginal.costs, strict=True))
-    counts = _rows(
-        found, COUNT, lambda one: [f"{beyond[one.way.at]:.2f}" if one.way.at in beyond else "-"]
-    )
     return "\n\n".join(
         [
             f"JSON objects of about 150 bytes and batches of 50,000 unless told; medians; {run}",
             "**Number of messages**\n\n"
-            + table([*_HEAD, "CPU us/message beyond the start"], counts)
+            + table(_HEAD, _rows(found, COUNT))
             + f"\n\n{marginal}\n\n![CPU of a message by their number](count.svg)",
             "**Rows of a batch** (`hot.batch_max_rows`)\n\n"
             + table(_HEAD, _rows(found, BATCH))
@@ -118,7 +114,19 @@ def tables(run: Run, found: Sequence[Measured]) -> str:
     )
 
 
-_HEAD = ("", "messages", "rounds", "messages/s", "CPU us/message", "peak RSS")
+_HEAD = ("", "messages", "rounds", "messages/s", "CPU us/message", "beyond the start", "peak RSS")
+
+
+def start_cpu_s(found: Sequence[Measured]) -> float:
+    """CPU seconds of the smallest stream, which are those of the writer's start."""
+    return next(one.cpu_s for one in found if (one.way.group, one.way.at) == (COUNT, LEAST))
+
+
+def _beyond(one: Measured, start_s: float) -> str:
+    messages = one.rounds[0].messages
+    if messages <= LEAST:
+        return "-"
+    return f"{marginal_us(messages, one.cpu_s, LEAST, start_s):.2f}"
 
 
 def _readings(one: Measured) -> list[str]:
@@ -135,6 +143,7 @@ def _rows(
             f"{len(one.rounds)}",
             f"{one.rate:,.0f}",
             f"{one.cpu_us:.2f}",
+            _beyond(one, start_cpu_s(found)),
             f"{one.rss_mb:.0f} MB",
             *more(one),
         ]

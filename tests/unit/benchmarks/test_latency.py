@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from xml.etree import ElementTree as ET
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.latency.ages import SHARES, Latency, Look, Readings, percentile, visible_s
-from benchmarks.latency.steps import visible_rate
+from benchmarks.latency.steps import Step, visible_rate
+from benchmarks.latency.tables import plot, tables
+from benchmarks.page import Run
 
 START_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 STEP_US = 1_000
@@ -91,3 +96,17 @@ def test_percentiles_of_a_thousand() -> None:
     """By rank."""
     ordered = np.arange(1.0, 1001.0)
     assert [percentile(ordered, share) for share in SHARES] == [500, 900, 990, 999, 1000]
+
+
+def test_every_load_is_a_row_and_a_line() -> None:
+    """The page shows what was measured, in milliseconds."""
+    seen = Latency.of(np.linspace(0.001, 1.0, 1000))
+    steps = [Step(share, 1e4, 45.0, seen, seen, 5e3, {"hot": 0.5}) for share in (0.1, 0.5)]
+    run = Run(datetime(2026, 1, 2, tzinfo=UTC), "abc1234", "2 cores", "make bench NAME=latency")
+    assert (
+        "| 50% of the maximum | 10,000 | 1,000 | 500 ms | 990 ms | 999 ms | 1,000 ms | 990.0 ms |"
+        in tables(run, 2e4, steps)
+    )
+    document = plot(steps)
+    assert ET.fromstring(document).tag.endswith("svg")
+    assert document.count("<circle") == len(steps) * len(SHARES)
