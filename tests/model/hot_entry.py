@@ -14,6 +14,7 @@ from tests.model.hot_state import (
     orphaned,
     put,
 )
+from tests.model.marks import NOWHERE, Mark
 from tests.model.search import Step
 
 ON_ITS_WAY = ("ready", "sent", "ready again", "sent again")
@@ -32,8 +33,13 @@ ENDS_WITH_A_WRITE = (
     "settling",
     "open",
     "run",
+    "given",
+    "back",
 )
 """From here a writer either writes the entry next or reads it back."""
+
+FOLLOWS = ("check", "give up", "gone", "gone late", "follow", "name")
+"""From here it may register an epoch before that."""
 
 
 def write(
@@ -85,12 +91,27 @@ def without_overtaken(rules: Rules, world: World) -> World:
 
     Whatever such a writer does before its next write to the entry is seen by nobody, and the
     write fails. What it has sent, or is about to send, stays on its way. One that is following a
-    rewrite may still register an epoch and is left as it is.
+    rewrite may still register an epoch: of it only what decides on that is kept.
     """
     for who, writer in enumerate(world.writers):
-        if not writer.current and writer.at in ENDS_WITH_A_WRITE:
+        if writer.current or writer.at == "off":
+            continue
+        if writer.at in ENDS_WITH_A_WRITE:
             world = stop(rules, world, who)
+        elif writer.at in FOLLOWS:
+            world = put(stop(rules, world, who), who, _following(writer))
     return world
+
+
+def _following(writer: Writer) -> Writer:
+    """Its looks and waits decide only on a write that fails; its epoch on what it registers."""
+    done, pending = writer.entry.done, writer.entry.pending
+    if writer.at == "check":
+        left = pending._replace(row=NOWHERE, salt=0) if pending else ()
+        return OFF._replace(at="check", entry=Entry(done, (), left))
+    at = "name" if writer.at == "name" else "follow"
+    entry = Entry(Mark(done.epoch, 0, 0), (), ())
+    return OFF._replace(at=at, entry=entry, plan=writer.plan)
 
 
 def after_deadline(rules: Rules, world: World, who: int) -> Iterator[World]:

@@ -44,10 +44,18 @@ def without_overtaken(world: World) -> World:
     """The world in which overtaken writers have stopped, where that is all that they can do.
 
     They ask the fence before they read or send anything. What they have sent stays on its way.
+    One that is following a rewrite may still register an epoch: what it would read is dropped.
     """
     for who, writer in enumerate(world.writers):
-        if not writer.current and writer.at in ("load", "open", "run", "finish"):
+        if writer.current or writer.at == "off":
+            continue
+        if writer.at in ("load", "open", "run"):
             world = stop(world, who)
+        elif writer.at == "name":
+            world = put(world, who, OFF._replace(at="name", plan=writer.plan))
+        elif writer.at in ("check", "finish", "follow"):
+            still = writer._replace(spool=(), position=0, known=0, lost=0)
+            world = put(world, who, still)
     return world
 
 
