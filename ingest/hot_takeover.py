@@ -170,8 +170,15 @@ class HotTakeOver:
         )
 
     async def _insert_again(self, entry: HotEntry, pending: Pending) -> None:
-        """Rebuilds the identical block from the stream and inserts it under the same token."""
+        """Rebuilds the identical block from the stream and inserts it under the same token.
+
+        Not when the history was rewritten before the block was read: it is compared afterwards.
+        """
         batch = await self._rebuild(pending)
+        if (await self._compare(entry, []))[1] is not None:
+            return
+        if batch is not None:
+            await self._lane.dlq.publish(batch.refused, pending.version)
         reach(FaultPoint.HOT_AFTER_REBUILD)
         if batch is None or batch.last_row is None:
             done = msgspec.structs.replace(entry, done=pending.last_mark, pending=None)
@@ -193,7 +200,6 @@ class HotTakeOver:
         version = registry.version(pending.version)
         epoch = next(e for e in registry.record.epochs if e.id == pending.last_mark.epoch)
         decoded = await self._lane.decode(messages, epoch, version)
-        await self._lane.dlq.publish(decoded.refused, version.number)
         (batch,) = cut(
             messages,
             decoded,
