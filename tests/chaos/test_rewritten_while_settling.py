@@ -16,7 +16,7 @@ from tests.support.proxy import TcpProxy
 
 @pytest.mark.xfail(
     strict=True,
-    reason="the rebuilt block is inserted though its last message is not the one on record"
+    reason="the history is compared before a range is read again, and not after it"
     " (docs/model.md, limit `rebuilt`)",
 )
 def test_a_range_is_not_rebuilt_from_another_history(lane: TestLane) -> None:

@@ -117,7 +117,7 @@ class Rules:
     wait: their absence counts only after the deadline.
     clock: the look that counts begins after the deadline, not only its answer comes after it.
     deadline: an insert cannot land after its deadline.
-    same: a rebuilt block that does not end with the message on record is not inserted.
+    same: a rebuilt block is inserted only if the history is the one on record after it was read.
     count: after a repeated insert its rows are counted; a token that outlived them is salted.
     stock: at a take-over the table must hold the newest row on record and none beyond.
     confirm: the entry is read back before a reader is opened.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from tests.model import lake_commit, lake_writer
 from tests.model.lake_form import tidied
 from tests.model.lake_state import Bounds, Rules, World, first_world
+from tests.model.lake_table import base_gone
 from tests.model.lake_world import around
 from tests.model.search import Step
 
@@ -111,15 +112,13 @@ class LakeModel:
 
         One that is idle notices only at its next commit or start that the table was put back.
         """
-        table = state.table
-        gone = {number for number, _ in table.listed} - {number for number, _ in table.line}
         return any(
             one.at == "run"
-            and one.watermark == table.watermark
-            and one.base not in gone
+            and one.watermark == state.table.watermark
             and not one.lost
             and not one.spool
             and not one.attempt
             and one.position > len(state.stream)
+            and not base_gone(state.table, one.base)
             for one in state.writers
         )
