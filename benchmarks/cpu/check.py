@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.cpu.measuring import PER_MESSAGES, Measured, measure
+from benchmarks.cpu.measuring import PER_MESSAGES, Measured, cheapest, measure
 from benchmarks.cpu.work import Work
 
 EXPECTED = Path(__file__).parent / "expected.json"
-MESSAGES, ROUNDS = 5_000, 120
+MESSAGES, ROUNDS, PROCESSES = 5_000, 60, 5
 BOUND = 1.35
 
 
@@ -76,7 +77,7 @@ def main() -> int:
     """Measures, then checks or records; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true", help="store the figure as expected")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--once", action="store_true", help="print one process's rounds as JSON")
     chosen = parser.parse_args()
     work = Work(MESSAGES)
     done = work.do()
@@ -87,7 +88,10 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    found = measure(work.do, MESSAGES, chosen.rounds)
+    if chosen.once:
+        print(json.dumps(asdict(measure(work.do, MESSAGES, ROUNDS))))
+        return 0
+    found = cheapest([in_a_process() for _ in range(PROCESSES)])
     if chosen.record:
         record(found).save(EXPECTED)
         print(f"bench-check: recorded {found.cost:.2f} ({found.us:.2f} us a message)")
@@ -95,6 +99,13 @@ def main() -> int:
     verdict = judge(found, Expected.load(EXPECTED))
     print(f"bench-check: {verdict.text}", file=sys.stdout if verdict.passed else sys.stderr)
     return 0 if verdict.passed else 1
+
+
+def in_a_process() -> Measured:
+    """The rounds of a process of its own: where its memory happens to lie is part of the noise."""
+    command = [sys.executable, "-m", "benchmarks.cpu.check", "--once"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return Measured(**json.loads(done.stdout))
 
 
 def record(found: Measured) -> Expected:

@@ -2,7 +2,8 @@
 
 Two things are measured in turn, in many short rounds: the work, and a fixed loop of what Python,
 NumPy and the memory can do. Only the best rounds of each count, since whatever disturbs a round
-makes it slower. A slower machine, a lower clock or a busy neighbour in the same caches slows both,
+makes it slower. Where the memory of a process happens to lie makes all of its rounds slower, so
+several processes are measured. A slower machine, a lower clock or a busy neighbour in the same caches slows both,
 and the ratio stays.
 """
 
@@ -38,6 +39,11 @@ class Measured:
     def us(self) -> float:
         """CPU microseconds a message in the best rounds, on this machine as it is now."""
         return best(self.work_s) / self.messages * 1e6
+
+
+def cheapest(processes: Sequence[Measured]) -> Measured:
+    """The process with the least cost."""
+    return min(processes, key=lambda one: one.cost)
 
 
 def best(seconds: Sequence[float]) -> float:

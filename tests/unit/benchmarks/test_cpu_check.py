@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cpu.check import BOUND, EXPECTED, Expected, judge
-from benchmarks.cpu.measuring import Measured
+from benchmarks.cpu.measuring import Measured, cheapest
 from benchmarks.cpu.work import READ_BYTES, Work, frames, reads, received, sample
 
 STORED = Expected(
@@ -37,6 +37,11 @@ def test_one_lucky_round_does_not_decide() -> None:
     """The best tenth counts, not the best."""
     lucky = Measured(20_000, work_s=[0.06] * 29 + [0.03], loop_s=[0.01] * 30)
     assert lucky.cost == pytest.approx(3.0)
+
+
+def test_the_best_process_counts() -> None:
+    """Memory that lies badly makes a whole process slow."""
+    assert cheapest([measured(3.0), measured(2.0), measured(2.5)]) == measured(2.0)
 
 
 def test_a_slower_machine_costs_the_same() -> None:
