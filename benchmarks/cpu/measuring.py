@@ -2,9 +2,9 @@
 
 Two things are measured in turn, in many short rounds: the work, and a fixed loop of what Python,
 NumPy and the memory can do. Only the best rounds of each count, since whatever disturbs a round
-makes it slower. Where the memory of a process happens to lie makes all of its rounds slower, so
-several processes are measured. A slower machine, a lower clock or a busy neighbour in the same caches slows both,
-and the ratio stays.
+makes it slower, and only the best of several processes, since where the memory of one happens to
+lie makes all of its rounds slower. A slower machine, a lower clock or a busy neighbour in the same
+caches slows both, and the ratio stays.
 """
 
 from __future__ import annotations
