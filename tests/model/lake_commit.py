@@ -18,6 +18,9 @@ from tests.model.lake_state import (
 from tests.model.lake_table import committed, loaded
 from tests.model.search import Step
 
+UNLISTED = 97
+"""The writer's own snapshot where the table does not name it any more."""
+
 
 def task(rules: Rules, bounds: Bounds, world: World, who: int) -> Iterator[Step[World]]:
     """What the commit under way does, whatever the writer does meanwhile."""
@@ -126,7 +129,7 @@ def _told(rules: Rules, bounds: Bounds, world: World, who: int) -> Iterator[Step
     attempt = writer.attempt
     assert attempt
     base = next(
-        (number for number, commit in world.table.listed if commit == attempt.commit), writer.base
+        (number for number, commit in world.table.listed if commit == attempt.commit), UNLISTED
     )
     then = writer._replace(
         attempt=(), watermark=attempt.messages[-1], base=base, table=loaded(world.table, base)

@@ -89,15 +89,15 @@ WHOLE = (
     ),
     Scenario(
         "lake-named",
-        lake_state.Bounds(left=LakeLeft(crashes=1, rewrites=1), with_hot=True, hot_leads=True),
-        "1 crash, 1 rewrite, with the hot path reading the same stream",
+        lake_state.Bounds(
+            messages=2, left=LakeLeft(crashes=1, rewrites=1), with_hot=True, hot_leads=True
+        ),
+        "2 ranges, 1 crash, 1 rewrite, with the hot path reading the same stream ahead of it",
     ),
     Scenario(
         "lake-restored",
-        lake_state.Bounds(
-            left=LakeLeft(crashes=1, optimizes=1, backups=1, rollbacks=1, restores=1)
-        ),
-        "1 crash, a compaction, the table rolled back, the catalog put back to an older copy",
+        lake_state.Bounds(messages=2, left=LakeLeft(crashes=1, backups=1, rollbacks=1, restores=1)),
+        "2 ranges, 1 crash, the table rolled back, the catalog put back to an older copy",
     ),
 )
 """What ``make model`` searches."""
