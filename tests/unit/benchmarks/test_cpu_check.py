@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cpu.check import BOUND, EXPECTED, Expected, judge
-from benchmarks.cpu.measuring import Measured, cheapest
+from benchmarks.cpu.measuring import Measured, together
 from benchmarks.cpu.work import READ_BYTES, Work, frames, reads, received, sample
 
 STORED = Expected(
@@ -39,9 +39,12 @@ def test_one_lucky_round_does_not_decide() -> None:
     assert lucky.cost == pytest.approx(3.0)
 
 
-def test_the_best_process_counts() -> None:
-    """Memory that lies badly makes a whole process slow."""
-    assert cheapest([measured(3.0), measured(2.0), measured(2.5)]) == measured(2.0)
+def test_a_process_that_is_slow_in_one_thing_changes_nothing() -> None:
+    """Memory that lies badly makes the work or the loop of a whole process slow."""
+    good = Measured(10_000, work_s=[0.02] * 60, loop_s=[0.01] * 60)
+    slow_work = Measured(10_000, work_s=[0.03] * 60, loop_s=[0.01] * 60)
+    slow_loop = Measured(10_000, work_s=[0.02] * 60, loop_s=[0.015] * 60)
+    assert together([slow_work, good, slow_loop]).cost == pytest.approx(good.cost)
 
 
 def test_a_slower_machine_costs_the_same() -> None:
