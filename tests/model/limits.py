@@ -55,6 +55,14 @@ LIMITS = (
         " outlived its rows. Rows are counted after a repeated insert only.",
     ),
     Limit(
+        "halted",
+        hot_state.Bounds(3, 2, 1, (2,), HotLeft(crashes=1, rewrites=1)),
+        "halted",
+        "After a rewrite, old messages below the new history are read again and recorded under the"
+        " old epoch, of which the lost tail left rows above them. A writer that starts at that"
+        " moment takes these for a restored entry and ends with exit 3. No row is lost or doubled.",
+    ),
+    Limit(
         "alarm",
         hot_state.Bounds(1, 1, 2, (), HotLeft(), strict=True, reduced=False),
         "alarmed",

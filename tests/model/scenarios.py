@@ -54,8 +54,8 @@ WHOLE = (
     ),
     Scenario(
         "hot-refused",
-        hot_state.Bounds(refused=(2,), left=HotLeft(crashes=1, rewrites=1)),
-        "the second message is refused; 1 crash, 1 rewrite",
+        hot_state.Bounds(refused=(2,), left=HotLeft(crashes=1, rewrites=1), halts=False),
+        "the second message is refused; 1 crash, 1 rewrite; alarms not judged (limit `halted`)",
     ),
     Scenario(
         "hot-window",
