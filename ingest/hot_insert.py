@@ -38,6 +38,16 @@ class Flight:
     deadline: float
     started: float
     task: asyncio.Task[float]
+    ended: float | None = None
+
+    def over(self, _: object) -> None:
+        """Called when the answer is there, which may be long before somebody looks at it."""
+        self.ended = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long the answer took."""
+        return (self.ended or time.monotonic()) - self.started
 
 
 class HotInserter:
@@ -63,7 +73,7 @@ class HotInserter:
         if batch.last_row is None:
             await self._entries.move(msgspec.structs.replace(entry, done=batch.last))
             self._on_record(since)
-            self._count(batch, time.monotonic(), time.time())
+            self._count(batch, 0.0, time.time())
             batch.on_record(since)
             return
         pending = pending_of(batch)
@@ -75,6 +85,7 @@ class HotInserter:
         reach(FaultPoint.HOT_AFTER_INTENT)
         task = asyncio.create_task(self._send(batch, pending, deadline))
         self._flight = Flight(batch, deadline, time.monotonic(), task)
+        task.add_done_callback(self._flight.over)
 
     async def finish(self) -> None:
         """Waits until the insert in flight has landed, whatever that takes."""
@@ -100,7 +111,7 @@ class HotInserter:
         else:
             self._time(flight, "ok")
             self._landed = flight.batch
-            self._count(flight.batch, flight.started, visible_at)
+            self._count(flight.batch, flight.seconds, visible_at)
 
     async def settle(self, batch: Batch, in_doubt_until: float) -> None:
         """Looks and acts until the pending batch has landed exactly once.
@@ -125,7 +136,7 @@ class HotInserter:
                 break
             await self._salt()
         self._landed = batch
-        self._count(batch, time.monotonic(), time.time())
+        self._count(batch, 0.0, time.time())
 
     async def landed(self, batch: Batch | Pending, in_doubt_until: float) -> bool:
         """Whether the range's rows are in ClickHouse; waits while they may still come."""
@@ -220,10 +231,9 @@ class HotInserter:
         await self._lane.pause(pause, error)
 
     def _time(self, flight: Flight, outcome: str) -> None:
-        seconds = time.monotonic() - flight.started
-        self._lane.metrics.sink_step("clickhouse", "insert", outcome, seconds)
+        self._lane.metrics.sink_step("clickhouse", "insert", outcome, flight.seconds)
 
-    def _count(self, batch: Batch, started: float, visible_at: float) -> None:
+    def _count(self, batch: Batch, seconds: float, visible_at: float) -> None:
         metrics = self._lane.metrics
         stored_age = visible_at - batch.last.stored_at_us / 1e6
         oldest_age = stored_age
@@ -244,7 +254,7 @@ class HotInserter:
             bytes=batch.rows.nbytes,
             refused=len(batch.refused),
             holes=batch.holes,
-            insert_ms=round((time.monotonic() - started) * 1000, 1),
+            insert_ms=round(seconds * 1000, 1),
             age_ms=round(stored_age * 1000),
             **batch.trace.ids,
         )
