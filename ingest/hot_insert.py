@@ -147,6 +147,8 @@ class HotInserter:
             else (batch.covered, batch.last, batch.trace)
         )
         while True:
+            # Before the look: an insert that lands between look and clock would count as absent.
+            in_doubt = time.monotonic() < in_doubt_until
             with trace.timed("settle"):
                 rows = await self._lane.patiently(
                     lambda: self._sink.rows_in(covered, last), "look up a range"
@@ -154,7 +156,7 @@ class HotInserter:
             if rows:
                 self._lane.metrics.event("ingest_commit_found_landed").inc()
                 return True
-            if time.monotonic() >= in_doubt_until:
+            if not in_doubt:
                 return False
             await asyncio.sleep(LOOK_EVERY_S)
 

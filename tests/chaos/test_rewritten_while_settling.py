@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 from urllib.parse import urlsplit, urlunsplit
 
-import pytest
-
 from ingest.fault_points import FaultPoint
 from tests.support.chaos import wait_said
 from tests.support.history import hot_values, make_anew, once, wait_values
@@ -14,11 +12,6 @@ from tests.support.lane import TestLane
 from tests.support.proxy import TcpProxy
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the history is compared before a range is read again, and not after it"
-    " (docs/model.md, limit `rebuilt`)",
-)
 def test_a_range_is_not_rebuilt_from_another_history(lane: TestLane) -> None:
     """New messages under a pending range's sequences are stored once, under their own epoch."""
     lane.init()

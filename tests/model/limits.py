@@ -30,15 +30,6 @@ class Limit:
 
 LIMITS = (
     Limit(
-        "rebuilt",
-        hot_state.Bounds(2, 1, 1, (), HotLeft(crashes=1, rewrites=1), halts=False),
-        "doubled",
-        "The product lacks the guard `hot.same`. A successor finds the history as it was, the"
-        " stream loses its tail before the pending range is read again, and the new messages under"
-        " its sequences are stored as the range of the old epoch, and again under the new one.",
-        frozenset({"same"}),
-    ),
-    Limit(
         "late-and-rewritten",
         hot_state.Bounds(2, 2, 1, (), HotLeft(rewrites=1, late=1), halts=False),
         "doubled",
