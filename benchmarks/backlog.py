@@ -12,13 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import nats
-import psutil
-from nats.js.api import AckPolicy, ConsumerConfig
-
+from benchmarks.idle import Others
+from benchmarks.usage import Usage
 from devstack.supervisor import Devstack
 from ingest.provision import init
 from ingest.settings import Settings, load_settings
@@ -27,18 +26,22 @@ from simulator.manifest import Origin
 from simulator.publisher import PublishOptions, publish
 
 ROOT = Path(__file__).parent.parent
-STREAM = "READINGS"
-_ORIGIN = Origin(run_id="bench", contract="readings", subject_prefix="readings", source="benchmark")
+CONTRACT = "readings"
+STREAM = CONTRACT.upper()
 
 
 @dataclass(frozen=True)
 class Drain:
-    """One drained backlog: messages, wall seconds, and what the process used of the machine."""
+    """One drained backlog: messages, wall seconds, and what the process used of the machine.
+
+    ``others_cores``: cores that processes beside the benchmark used meanwhile.
+    """
 
     messages: int
     seconds: float
     cpu_seconds: float
     peak_rss_mb: float
+    others_cores: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -52,12 +55,28 @@ class Drain:
 
 
 class Backlog:
-    """A running platform whose stream holds ``messages`` JSON readings of about 150 bytes."""
+    """A stream of a running platform that holds ``messages`` JSON readings of about 150 bytes.
 
-    def __init__(self, stack: Devstack, folder: Path, messages: int) -> None:
+    ``contract`` names its stream, subjects and table: another one than ``readings`` has the same
+    columns and stands beside it.
+    """
+
+    def __init__(
+        self, stack: Devstack, folder: Path, messages: int, contract: str = CONTRACT
+    ) -> None:
         self._folder = folder
+        self._stack = stack
         self.messages = messages
+        self.contract = contract
+        self.stream = contract.upper()
+        self.subjects = f"{contract}.>"
         self.env = {**stack.env, "IOT_STREAM__DUPLICATE_WINDOW_S": "0.1"}
+        if contract != CONTRACT:
+            self.env["IOT_CONTRACT"] = str(_copy_of_contract(folder, contract))
+
+    def another(self, contract: str) -> Backlog:
+        """A second backlog on the same platform."""
+        return Backlog(self._stack, self._folder, self.messages, contract)
 
     def settings(self, **overrides: str) -> Settings:
         """Settings of the platform."""
@@ -69,9 +88,14 @@ class Backlog:
         settings = self.settings()
         asyncio.run(init(settings))
         started = time.monotonic()
-        fleet = Fleet(FleetOptions(start_us=time.time_ns() // 1000, count=self.messages))
+        fleet = Fleet(
+            FleetOptions(
+                start_us=time.time_ns() // 1000, count=self.messages, subject_prefix=self.contract
+            )
+        )
         options = PublishOptions(nats=settings.nats, message_ids=message_ids)
-        manifest = asyncio.run(publish(fleet, options, _ORIGIN))
+        origin = Origin("bench", self.contract, self.contract, "benchmark")
+        manifest = asyncio.run(publish(fleet, options, origin))
         assert manifest.complete
         return manifest.messages / (time.monotonic() - started)
 
@@ -79,81 +103,65 @@ class Backlog:
         """Runs `ingest run <path>` from the first message to the last, everything on."""
         self._forget(path)
         log = self._folder / f"{path}.log"
+        process = self._start(path, log, env)
+        usage = Usage(process.pid)
+        started = _wait_for(log, "writing")
+        before, others = usage.cpu_s(), Others()
+        self._follow(log, "batch" if path == "hot" else "commit", process)
+        seconds = time.time() - started
+        used = usage.cpu_s() - before
+        drained = Drain(self.messages, seconds, used, usage.peak_rss_mb(), others.cores())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        return drained
+
+    def fetch(self, batch: int = 500) -> Drain:
+        """nats-py's plain `fetch` loop on uvloop: reads, acknowledges, does nothing else."""
+        others = Others()
+        program = [sys.executable, "-m", "benchmarks.fetch", str(self.messages), str(batch)]
+        where = {"NATS_URL": self.env["IOT_NATS__URL"], "STREAM": self.stream}
+        out = subprocess.run(
+            program,
+            cwd=ROOT,
+            env={**os.environ, **where},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        figures = json.loads(out.stdout)
+        return Drain(
+            figures["read"], figures["seconds"], figures["cpu"], figures["rss"], others.cores()
+        )
+
+    def _start(self, path: str, log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
         whole = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         whole |= {**self.env, "PYTHONPATH": str(ROOT), "IOT_HTTP__HOT_PORT": "0"}
         whole |= {"IOT_HTTP__LAKE_PORT": "0", "IOT_LAKE__SPOOL_DIR": str(self._folder / "spool")}
         with log.open("wb") as output:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "ingest", "run", path],
                 cwd=self._folder,
                 env={**whole, **env},
                 stderr=output,
             )
-        usage = psutil.Process(process.pid)
-        started = _wait_for(log, "writing")
-        cpu, peak = usage.cpu_times(), 0.0
-        before = cpu.user + cpu.system
+
+    def _follow(self, log: Path, event: str, process: subprocess.Popen[bytes]) -> None:
+        """Returns when the log says that the last message is stored."""
         done = 0
-        event = "batch" if path == "hot" else "commit"
         with log.open(encoding="utf-8") as lines:
             while done < self.messages:
                 for line in lines:
+                    if not line.strip():
+                        continue  # the end of a line that was read before it was whole
                     fields = json.loads(line)
                     if fields.get("event") == event:
                         done = int(fields["range"].split("-")[-1])
-                peak = max(peak, usage.memory_info().rss / 1e6)
                 assert process.poll() is None, log.read_text(encoding="utf-8")[-2000:]
                 time.sleep(0.01)
-        seconds = time.time() - started
-        cpu = usage.cpu_times()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
-        return Drain(self.messages, seconds, cpu.user + cpu.system - before, peak)
-
-    def fetch(self, batch: int = 500) -> Drain:
-        """nats-py's plain `fetch` loop on uvloop: reads, acknowledges, does nothing else."""
-        code = (
-            "import sys; from benchmarks.backlog import fetch_all;"
-            " fetch_all(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))"
-        )
-        url = self.env["IOT_NATS__URL"]
-        out = subprocess.run(
-            [sys.executable, "-c", code, url, str(self.messages), str(batch)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        figures = json.loads(out.stdout)
-        return Drain(self.messages, figures["seconds"], figures["cpu"], figures["rss"])
 
     def _forget(self, path: str) -> None:
         """Empties the sink and its record, so that the next drain starts at the first message."""
         asyncio.run(_forget(self.settings(), path))
-
-
-def fetch_all(url: str, messages: int, batch: int) -> None:
-    """Runs the fetch loop in this process and prints its figures as JSON."""
-    import uvloop
-
-    async def loop() -> dict[str, float]:
-        client = await nats.connect(url)
-        js = client.jetstream()
-        config = ConsumerConfig(ack_policy=AckPolicy.ALL, max_ack_pending=-1, durable_name="fetch")
-        await js.add_consumer(STREAM, config)
-        reader = await js.pull_subscribe_bind("fetch", stream=STREAM)
-        started, used, seen = time.monotonic(), time.process_time(), 0
-        while seen < messages:
-            got = await reader.fetch(batch, timeout=5)
-            seen += len(got)
-            await got[-1].ack()
-        seconds = time.monotonic() - started
-        figures = {"seconds": seconds, "cpu": time.process_time() - used}
-        await js.delete_consumer(STREAM, "fetch")
-        await client.close()
-        return {**figures, "rss": psutil.Process().memory_info().rss / 1e6}
-
-    print(json.dumps(uvloop.run(loop())))
 
 
 @contextmanager
@@ -163,26 +171,42 @@ def backlog(folder: Path, messages: int) -> Iterator[Backlog]:
         yield Backlog(stack, folder, messages)
 
 
+def _copy_of_contract(folder: Path, name: str) -> Path:
+    """The packaged contract under another name, with a stream and subjects of its own."""
+    packaged = resources.files("ingest").joinpath("contracts", f"{CONTRACT}.toml")
+    text = packaged.read_text(encoding="utf-8")
+    for found, wanted in (
+        (f'name = "{CONTRACT}"', f'name = "{name}"'),
+        (f'stream = "{CONTRACT.upper()}"', f'stream = "{name.upper()}"'),
+        (f'subjects = ["{CONTRACT}.>"]', f'subjects = ["{name}.>"]'),
+    ):
+        assert text.count(found) == 1, f"{CONTRACT}.toml lacks the line {found}"
+        text = text.replace(found, wanted)
+    path = folder / f"{name}.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 async def _forget(settings: Settings, path: str) -> None:
     from ingest.clickhouse_client import connect as clickhouse
+    from ingest.contract import load_contract
     from ingest.kept import open_bucket
     from ingest.nats_link import connect
     from ingest.sinks.iceberg import IcebergSink
 
+    contract = load_contract(settings.contract)
     link = await connect(settings.nats, "bench")
     try:
         bucket = await open_bucket(link)
-        await bucket.delete(f"{path}.{STREAM}")
+        await bucket.delete(f"{path}.{contract.stream}")
     finally:
         await link.close()
     if path == "hot":
         client = clickhouse(settings.clickhouse, database="default")
-        client.command("DROP TABLE IF EXISTS iot.readings SYNC")
+        client.command(f"DROP TABLE IF EXISTS {contract.namespace}.{contract.table} SYNC")
         client.close()
     else:
-        from ingest.contract import load_contract
-
-        sink = IcebergSink(settings, load_contract("readings"), STREAM)
+        sink = IcebergSink(settings, contract, contract.stream)
         sink.load()
         assert sink._catalog is not None  # noqa: SLF001
         sink._catalog.drop_table(sink.table_name)  # noqa: SLF001

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.backlog import backlog
+from benchmarks.idle import await_rest
 from benchmarks.report import Case, write
 
 HERE = Path(__file__).parent
@@ -25,8 +26,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, backlog(Path(folder), chosen.messages) as stream:
         print(f"published {stream.fill():,.0f} messages/s, each acknowledged", flush=True)
         for number in range(chosen.rounds):
+            await_rest()
             hot.rounds.append(stream.drain("hot"))
             for case, rows in ((half, COMMIT_ROWS), (whole, chosen.messages)):
+                await_rest()
                 case.rounds.append(
                     stream.drain(
                         "lake",
@@ -37,7 +40,7 @@ def main() -> None:
                 )
             rates = [f"{case.name} {case.rounds[-1].rate:,.0f}" for case in (hot, half, whole)]
             print(f"round {number + 1}: {', '.join(rates)}", flush=True)
-    command = f"make bench NAME=lake_path (--messages {chosen.messages})"
+    command = f"make bench NAME=lake_path ARGS='--messages {chosen.messages}'"
     print(write(HERE, [hot, half, whole], hot.name, command))
 
 

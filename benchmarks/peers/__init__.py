@@ -1,0 +1,1 @@
+"""Other clients on the same stream."""
