@@ -61,7 +61,7 @@ def test_the_writers_names_are_labels() -> None:
     """`service.name` of a span is the service in compose and the pod's name in the cluster."""
     for path in ("hot", "lake"):
         name = f"ingest-{path}"
-        file = ROOT / f"platform/apps/ingest/lane-{path}.yaml"
+        file = ROOT / f"platform/apps/ingest/writers/lane-{path}.yaml"
         (pods,) = [
             one["spec"]["template"]["metadata"]["labels"]
             for one in yaml.safe_load_all(file.read_text(encoding="utf-8"))
