@@ -17,6 +17,7 @@ class FaultPoint(StrEnum):
 
     HOT_BEFORE_INTENT = "hot.before_intent"
     HOT_AFTER_INTENT = "hot.after_intent"
+    HOT_WITH_NEXT_DECODED = "hot.with_next_decoded"
     HOT_AFTER_INSERT = "hot.after_insert"
     HOT_AFTER_DONE = "hot.after_done"
     HOT_BEFORE_SETTLE = "hot.before_settle"

@@ -66,6 +66,8 @@ class HotInserter:
 
         A batch without rows is done at once. Raises what ends the writer.
         """
+        if self._flight is not None:
+            reach(FaultPoint.HOT_WITH_NEXT_DECODED)
         await self.finish()
         reach(FaultPoint.HOT_BEFORE_INTENT)
         entry = self._with_landed_done(self._entries.entry)

@@ -23,6 +23,8 @@ FIRST_FAULT = {
     FaultPoint.HOT_BEFORE_SETTLE: FaultPoint.HOT_AFTER_INTENT,
     FaultPoint.HOT_AFTER_REBUILD: FaultPoint.HOT_AFTER_INTENT,
 }
+# More than one batch, so that the second is ready while the first is on its way.
+SEVERAL_BATCHES = {"IOT_HOT__BATCH_MAX_ROWS": "1000"}
 
 
 def _kill_and_prove(lane: TestLane, path: str, point: FaultPoint) -> None:
@@ -33,7 +35,8 @@ def _kill_and_prove(lane: TestLane, path: str, point: FaultPoint) -> None:
     before = FIRST_FAULT.get(point)
     if before is not None:
         assert lane.start(path, fault=f"{before}:kill").wait() == -signal.SIGKILL
-    killed = lane.start(path, fault=f"{point}:kill")
+    batches = SEVERAL_BATCHES if point is FaultPoint.HOT_WITH_NEXT_DECODED else {}
+    killed = lane.start(path, fault=f"{point}:kill", **batches)
     assert killed.wait() == -signal.SIGKILL, "the fault point was never reached"
 
     survivor = lane.start(path)

@@ -18,6 +18,7 @@ MESSAGES = 3_000
     [
         FaultPoint.HOT_BEFORE_INTENT,
         FaultPoint.HOT_AFTER_INTENT,
+        FaultPoint.HOT_WITH_NEXT_DECODED,
         FaultPoint.HOT_AFTER_INSERT,
     ],
 )
@@ -25,7 +26,7 @@ def test_a_hot_zombie_stores_nothing(lane: TestLane, point: FaultPoint) -> None:
     """Stopped at the point, overtaken, woken up: exit 4, and every row is there once."""
     lane.init()
     lane.publish(lane.readings(MESSAGES))
-    zombie = lane.start("hot", fault=f"{point}:stop")
+    zombie = lane.start("hot", fault=f"{point}:stop", IOT_HOT__BATCH_MAX_ROWS="1000")
     wait_stopped(zombie)
 
     successor = lane.start("hot")

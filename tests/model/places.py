@@ -48,7 +48,7 @@ HOT = (
     Place("ready again", "hot_insert.HotInserter._send"),
     Place("sent", "sinks.clickhouse.ClickHouseSink.insert"),
     Place("sent again", "sinks.clickhouse.ClickHouseSink.insert"),
-    Place("landed", "hot_insert.HotInserter._land"),
+    Place("landed", "hot_insert.HotInserter._land", ("hot.with_next_decoded",)),
     Place("landed again", "hot_insert.HotInserter.settle"),
     Place("doubt", "hot_insert.HotInserter.landed", ("hot.before_settle",)),
     Place("doubt later", "hot_insert.HotInserter.landed"),
