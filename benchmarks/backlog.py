@@ -104,15 +104,18 @@ class Backlog:
         self._forget(path)
         log = self._folder / f"{path}.log"
         process = self._start(path, log, env)
-        usage = Usage(process.pid)
-        started = _wait_for(log, "writing")
-        before, others = usage.cpu_s(), Others()
-        self._follow(log, "batch" if path == "hot" else "commit", process)
-        seconds = time.time() - started
-        used = usage.cpu_s() - before
-        drained = Drain(self.messages, seconds, used, usage.peak_rss_mb(), others.cores())
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        try:
+            usage = Usage(process.pid)
+            started = _wait_for(log, "writing")
+            before, others = usage.cpu_s(), Others()
+            self._follow(log, "batch" if path == "hot" else "commit", process)
+            seconds = time.time() - started
+            used = usage.cpu_s() - before
+            drained = Drain(self.messages, seconds, used, usage.peak_rss_mb(), others.cores())
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
         return drained
 
     def fetch(self, batch: int = 500) -> Drain:
