@@ -119,7 +119,7 @@ class HotSettings(Section):
     batch_max_bytes: Count = Field(64 << 20, description="Bytes of one insert")
     batch_max_age_s: Positive = Field(0.5, description="Longest wait of a read message for others")
     batch_many_messages: Annotated[int, Field(ge=1)] = Field(
-        4_000, description="With so many messages waiting, hot.batch_many_age_s is the longest wait"
+        1_000, description="With so many messages waiting, hot.batch_many_age_s is the longest wait"
     )
     batch_many_age_s: Positive = Field(
         0.1, description="Longest wait of a read message when many wait: latency against parts"
