@@ -17,6 +17,9 @@ PROFILES ?= core lake
 TRACES = $(if $(filter observability,$(PROFILES)),http://jaeger:4318/v1/traces)
 COMPOSE = IOT_TRACE__ENDPOINT=$(TRACES) docker compose $(addprefix --profile ,$(PROFILES))
 
+# Folders of tests that have targets of their own.
+ELSEWHERE = $(addprefix --ignore=tests/,lake platform containers compatibility)
+
 # Tests whose servers may be containers; the others start or are the embedded platform.
 IN_CONTAINERS = tests/containers $(addprefix tests/integration/,operate pipelines proof reading writers)
 
@@ -37,7 +40,11 @@ demo: setup ## The whole pipeline on this machine with 500,000 readings, and the
 
 .PHONY: test
 test: setup ## Every test, on real servers, without containers; ARGS="tests/unit" for some
-	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/lake --ignore=tests/platform --ignore=tests/containers --ignore=tests/compatibility $(ARGS)
+	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not chaos" $(ELSEWHERE) $(ARGS)
+
+.PHONY: chaos
+chaos: setup ## Every crash and fault that the tests know; make test has a short form of it
+	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal -m "chaos or short" $(ELSEWHERE) $(ARGS)
 
 .PHONY: model
 model: setup ## Search every state of both protocols' models; ARGS=--small for seconds

@@ -13,6 +13,15 @@ import pytest
 from devstack.supervisor import DEFAULT, Devstack
 from tests.support.lane import TestLane
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of this folder is for `make chaos`, but for what has the mark `short`."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.get_closest_marker("short") is None:
+            item.add_marker("chaos")
+
 
 @pytest.fixture(scope="session")
 def rough_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devstack]:

@@ -47,6 +47,7 @@ LIES = [
 ]
 
 
+@pytest.mark.short
 def test_commits_whose_answers_lie_or_are_missing(lane: TestLane, proxy: HttpProxy) -> None:
     """Refused, cut, resent, or answered with an error although they landed: one row each."""
     faults = [proxy.fail(action, *COMMIT, status=status) for action, status in LIES]
@@ -58,6 +59,7 @@ def test_commits_whose_answers_lie_or_are_missing(lane: TestLane, proxy: HttpPro
     assert lane.lake_rows() == rows(1, MESSAGES)
 
 
+@pytest.mark.short
 def test_a_late_commit_of_an_overtaken_writer_is_refused(lane: TestLane, proxy: HttpProxy) -> None:
     """Held up on the way until a successor has committed the range: the catalog refuses it."""
     fault = proxy.fail(Action.HOLD, *COMMIT)

@@ -43,6 +43,7 @@ LIES = [
 ]
 
 
+@pytest.mark.short
 def test_inserts_whose_answers_lie_or_are_missing(rough_lane: TestLane, proxy: HttpProxy) -> None:
     """Refused, cut, answered with an error although done, or sent twice: one row each."""
     faults = [proxy.fail(action, INSERT, status=status) for action, status in LIES]
@@ -54,6 +55,7 @@ def test_inserts_whose_answers_lie_or_are_missing(rough_lane: TestLane, proxy: H
     assert rough_lane.hot_rows() == rows(1, MESSAGES)
 
 
+@pytest.mark.short
 def test_a_look_up_that_breaks_off(rough_lane: TestLane, proxy: HttpProxy) -> None:
     """An insert without an answer, then look-ups cut in the middle: looked up again."""
     insert = proxy.fail(Action.CUT_AFTER, INSERT)
@@ -66,6 +68,7 @@ def test_a_look_up_that_breaks_off(rough_lane: TestLane, proxy: HttpProxy) -> No
     assert rough_lane.hot_rows() == rows(1, 1_000)
 
 
+@pytest.mark.short
 def test_a_late_insert_lands_after_its_writer_was_overtaken(
     rough_lane: TestLane, proxy: HttpProxy
 ) -> None:
@@ -116,6 +119,7 @@ def test_paused_for_longer_than_the_deadline(rough_lane: TestLane, rough_stack: 
     assert rough_lane.hot_rows() == rows(1, MESSAGES + 500)
 
 
+@pytest.mark.short
 def test_too_many_parts_is_waited_out(lane: TestLane) -> None:
     """A server that refuses inserts for now is asked again, with the range kept."""
     lane.init()
@@ -150,6 +154,7 @@ def test_a_dropped_column_stops_with_advice(lane: TestLane) -> None:
     assert lane.hot_rows() == rows(1, 100)
 
 
+@pytest.mark.short
 def test_a_wrong_password_is_a_settings_error(lane: TestLane) -> None:
     """Exit 2, and the sentence names the setting."""
     lane.init()

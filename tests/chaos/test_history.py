@@ -71,6 +71,7 @@ def test_a_lost_tail_while_the_writers_are_down(rough_lane: TestLane) -> None:
     expect_verified(lane, unproven=True)
 
 
+@pytest.mark.short
 def test_a_lost_tail_while_the_writers_run(rough_lane: TestLane) -> None:
     """The same with both writers up through it, the new history shorter at first, then longer."""
     lane = rough_lane
@@ -231,6 +232,7 @@ def test_an_older_registry_is_noticed(lane: TestLane) -> None:
     assert hot_values(lane) == lake_values(lane) == once(OLD, NEW, range(9_000, 9_010))
 
 
+@pytest.mark.short
 def test_an_entry_from_before_the_rewrite_is_noticed(lane: TestLane) -> None:
     """The hot entry restored older than an epoch: exit 3, and no row of it is stored again."""
     lane.init()

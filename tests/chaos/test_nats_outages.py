@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from urllib.parse import urlsplit, urlunsplit
 
+import pytest
+
 from devstack.supervisor import Devstack
 from ingest.errors import EXIT_FENCED
 from tests.support.chaos import expect_verified, rows, wait_said
@@ -15,6 +17,7 @@ from tests.support.stream_of_readings import StreamOfReadings
 from tests.support.waiting import until
 
 
+@pytest.mark.short
 def test_killed_and_started_again_under_load(rough_lane: TestLane, rough_stack: Devstack) -> None:
     """Everything that was acknowledged is stored once, on both paths, through three crashes."""
     lane = rough_lane

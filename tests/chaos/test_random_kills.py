@@ -26,6 +26,7 @@ KILLS = 8
 PAUSES_S = (0.2, 1.8)
 
 
+@pytest.mark.short
 def test_either_writer_killed_at_random_moments(lane: TestLane) -> None:
     """The supervisor starts them again; every acknowledged reading is stored once, and proven."""
     chance = random.Random(SEED)
@@ -50,7 +51,7 @@ def test_either_writer_killed_at_random_moments(lane: TestLane) -> None:
     expect_verified(lane)
 
 
-@pytest.mark.parametrize("bad_of_ten", [10, 3])
+@pytest.mark.parametrize("bad_of_ten", [10, pytest.param(3, marks=pytest.mark.short)])
 def test_a_storm_of_bad_messages(lane: TestLane, bad_of_ten: int) -> None:
     """All or a third of 20,000 messages malformed: each refused once, the others stored once."""
     count = 20_000

@@ -44,7 +44,9 @@ def _forget_entry(lane: TestLane) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda lane: _command(lane, "TRUNCATE TABLE {table}"),
+        pytest.param(
+            lambda lane: _command(lane, "TRUNCATE TABLE {table}"), marks=pytest.mark.short
+        ),
         lambda lane: _command(lane, "ALTER TABLE {table} DROP PARTITION ALL"),
         lambda lane: _command(
             lane, "ALTER TABLE {table} DELETE WHERE _seq > 900 SETTINGS mutations_sync = 1"
@@ -84,6 +86,7 @@ def test_an_older_hot_entry_is_noticed(lane: TestLane) -> None:
     assert lane.hot_rows() == rows(1, MESSAGES + 500)
 
 
+@pytest.mark.short
 def test_a_writer_whose_entry_is_replaced_is_fenced(lane: TestLane) -> None:
     """An entry restored under a running writer ends it before it writes again."""
     _fill(lane, "hot")
@@ -99,7 +102,7 @@ def test_a_writer_whose_entry_is_replaced_is_fenced(lane: TestLane) -> None:
     assert lane.hot_rows() == rows(1, MESSAGES + 500)
 
 
-@pytest.mark.parametrize("running", [False, True])
+@pytest.mark.parametrize("running", [pytest.param(False, marks=pytest.mark.short), True])
 def test_a_lake_rolled_back_to_an_earlier_snapshot_is_noticed(
     lane: TestLane, running: bool
 ) -> None:

@@ -13,6 +13,8 @@ from tests.support.lane import TestLane
 from tests.support.outcome import dead_letters
 from tests.support.waiting import until
 
+HOT_SHORT = pytest.param("hot", marks=pytest.mark.short)
+
 
 def _wait(lane: TestLane, path: str, sequence: int) -> None:
     if path == "hot":
@@ -33,7 +35,7 @@ def _change(lane: TestLane, stream: str, **config: object) -> None:
     lane.run_async(work)
 
 
-@pytest.mark.parametrize("path", ["hot", "lake"])
+@pytest.mark.parametrize("path", [HOT_SHORT, "lake"])
 def test_unread_messages_gone_while_the_writer_was_down(lane: TestLane, path: str) -> None:
     """Exit 3 naming the range; with --accept-loss it goes on and the registry tells of it."""
     lane.init()
@@ -141,7 +143,7 @@ def test_deleted_messages_are_holes(lane: TestLane) -> None:
     lane.ingest("verify")
 
 
-@pytest.mark.parametrize("path", ["hot", "lake"])
+@pytest.mark.parametrize("path", [HOT_SHORT, "lake"])
 def test_a_full_dead_letter_queue_stops_the_writer(rough_lane: TestLane, path: str) -> None:
     """Exit 3 with advice before anything beyond the refused message is stored."""
     lane = rough_lane
@@ -162,6 +164,7 @@ def test_a_full_dead_letter_queue_stops_the_writer(rough_lane: TestLane, path: s
     assert dead_letters(lane) == list(range(101, 121))
 
 
+@pytest.mark.short
 def test_a_dead_letter_queue_that_is_away_is_waited_for(rough_lane: TestLane) -> None:
     """Without the stream nothing acknowledges: the writer waits and says so."""
     lane = rough_lane

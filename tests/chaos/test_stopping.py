@@ -18,7 +18,7 @@ SINK = {"hot": "clickhouse", "lake": "seaweedfs"}
 WAITING = {"hot": "insert_waiting", "lake": "commit_waiting"}
 
 
-@pytest.mark.parametrize("path", ["hot", "lake"])
+@pytest.mark.parametrize("path", [pytest.param("hot", marks=pytest.mark.short), "lake"])
 def test_sigterm_while_the_sink_is_away(
     rough_lane: TestLane, rough_stack: Devstack, path: str
 ) -> None:
@@ -63,6 +63,7 @@ def test_sigterm_while_nats_is_away(rough_lane: TestLane, rough_stack: Devstack,
     assert (lane.hot_rows() if path == "hot" else lane.lake_rows()) == rows(1, 1_000)
 
 
+@pytest.mark.short
 def test_a_second_interrupt_ends_at_once(rough_lane: TestLane, rough_stack: Devstack) -> None:
     """130 without waiting for anything, and nothing is lost or doubled by it."""
     lane = rough_lane

@@ -12,12 +12,11 @@ from tests.support.lane import TestLane
 MESSAGES = 3_000
 
 
-@pytest.mark.crash
 @pytest.mark.parametrize(
     "point",
     [
         FaultPoint.HOT_BEFORE_INTENT,
-        FaultPoint.HOT_AFTER_INTENT,
+        pytest.param(FaultPoint.HOT_AFTER_INTENT, marks=pytest.mark.short),
         FaultPoint.HOT_WITH_NEXT_DECODED,
         FaultPoint.HOT_AFTER_INSERT,
     ],
@@ -42,10 +41,13 @@ def test_a_hot_zombie_stores_nothing(lane: TestLane, point: FaultPoint) -> None:
     assert lane.hot_rows() == rows(1, MESSAGES + 200)
 
 
-@pytest.mark.crash
 @pytest.mark.parametrize(
     "point",
-    [FaultPoint.LAKE_AFTER_SPOOL, FaultPoint.LAKE_AFTER_UPLOAD, FaultPoint.LAKE_AFTER_COMMIT],
+    [
+        FaultPoint.LAKE_AFTER_SPOOL,
+        pytest.param(FaultPoint.LAKE_AFTER_UPLOAD, marks=pytest.mark.short),
+        FaultPoint.LAKE_AFTER_COMMIT,
+    ],
 )
 def test_a_lake_zombie_commits_nothing(lane: TestLane, point: FaultPoint) -> None:
     """Stopped at the point, overtaken, woken up: exit 4, and every row is there once."""

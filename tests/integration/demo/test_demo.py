@@ -67,6 +67,7 @@ def require_nothing_left(folder: Path) -> None:
     until(lambda: not living_in(folder), f"an end of all processes in {folder}", timeout_s=5)
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(240)
 def test_whatever_was_interrupted_each_run_proves_its_own_data(folder: Path) -> None:
     """Interrupts at random moments leave no process and nothing that breaks the next run.

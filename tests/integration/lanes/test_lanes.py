@@ -161,6 +161,7 @@ def test_lanes_are_written_and_proven_together(mapped_stack: Devstack, laned: Te
     assert proof["manifest"]["refused"] == proof["manifest"]["malformed"] > 0
 
 
+@pytest.mark.chaos
 def test_the_number_of_lanes_changes_while_sensors_send(
     mapped_stack: Devstack, laned: TestLane
 ) -> None:

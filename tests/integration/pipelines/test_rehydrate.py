@@ -157,7 +157,7 @@ def test_missing_rows_alone_are_filled_in(aged: TestLane, tmp_path: Path) -> Non
     assert everything(aged) == before
 
 
-@pytest.mark.crash
+@pytest.mark.chaos
 def test_a_killed_rehydration_goes_on_exactly(aged: TestLane, tmp_path: Path) -> None:
     """SIGKILL in the middle, then a second run: every row once, and the kill's insert awaited."""
     before = everything(aged)

@@ -130,6 +130,7 @@ def test_one_system_away_hides_no_other(own_lane: TestLane) -> None:
     assert "NATS" in str(observed(later)["nats"]["problem"])
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("service", ["clickhouse", "seaweedfs", "nats"])
 def test_a_system_that_hangs_is_waited_for_briefly(own_lane: TestLane, service: str) -> None:
     """A server that takes connections and never answers costs seconds, and is named."""
