@@ -78,6 +78,7 @@ def status(address: str, path: str, method: str = "GET") -> int:
         connection.close()
 
 
+@pytest.mark.chaos
 async def test_all_of_it_survives_a_restart_on_other_ports(tmp_path: Path) -> None:
     """Messages, objects, Iceberg tables, passwords: the same after a stop and a start."""
     rows = pa.table({"n": pa.array([1, 2, 3], pa.int64())})
@@ -263,6 +264,7 @@ def test_a_service_that_cannot_start_is_one_sentence(tmp_path: Path) -> None:
         Devstack(tmp_path, services=("kafka",))
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("name", "port"), [("nats", "client"), ("seaweedfs", "s3"), ("clickhouse", "http")]
 )

@@ -154,6 +154,7 @@ def release(stack: Platform, compose_nats: ComposeNats, tmp_path: Path) -> Itera
         yield lane
 
 
+@pytest.mark.chaos
 def test_each_user_does_its_work_on_two_lanes(
     release: ReleaseLane, compose_nats: ComposeNats
 ) -> None:

@@ -144,6 +144,7 @@ def test_a_part_that_is_away_is_named_and_hides_no_other(
     assert all(getattr(status, name) is not None for name in shown)
 
 
+@pytest.mark.chaos
 def test_the_command_is_exit_1_when_a_part_is_away(own_lane: TestLane) -> None:
     """With ClickHouse killed status ends with 1, names it, and prints the rest."""
     own_lane.init()

@@ -109,6 +109,7 @@ def test_work_runs_beside_a_healthy_hot_path_and_its_cost_is_known(hot_lane: Tes
     assert done.cost.numbers()["seconds"] == done.cost.seconds
 
 
+@pytest.mark.chaos
 def test_a_dead_hot_path_makes_work_wait_until_it_is_back(hot_lane: TestLane) -> None:
     """Its kept position against the stream's end tells it; then the lag is named in seconds."""
     writer, budget = start_hot(hot_lane)
@@ -149,6 +150,7 @@ def test_a_lane_without_hot_path_has_none_to_protect(hot_lane: TestLane) -> None
     guard(hot_lane, QUICK).admit("a unit", give_up_after_s=20)
 
 
+@pytest.mark.chaos
 def test_a_hot_path_that_hangs_stops_running_work(hot_lane: TestLane) -> None:
     """The unit is asked to end with the numbers, and the error carries them."""
     writer, budget = start_hot(hot_lane)

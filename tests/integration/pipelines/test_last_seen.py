@@ -98,6 +98,7 @@ def test_the_asset_tells_silent_devices_as_metadata(fleet: TestLane) -> None:
     assert "chatty" in metadata["silent for longest"]
 
 
+@pytest.mark.chaos
 def test_a_hot_path_in_trouble_is_not_asked(fleet: TestLane) -> None:
     """The look is left for later, with the numbers that speak against it."""
     fleet.writers[0].drain()

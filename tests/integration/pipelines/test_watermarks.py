@@ -71,6 +71,7 @@ def test_moved_watermarks_are_materialisations_with_numbers(lane: TestLane) -> N
     assert "hot table at 50" in str(again.skip_reason)
 
 
+@pytest.mark.chaos
 def test_a_path_that_stands_still_lags_by_numbers(lane: TestLane) -> None:
     """The lake that is not read for is observed with its lag while the hot table goes on."""
     lane.init()
@@ -108,6 +109,7 @@ def test_refused_messages_materialise_the_dead_letters(lane: TestLane) -> None:
     assert any(name.startswith("reason/") for name in letters[0].metadata)
 
 
+@pytest.mark.chaos
 def test_one_system_away_hides_no_other(own_lane: TestLane) -> None:
     """With ClickHouse gone the lake is still reported, and the hot table says what is wrong."""
     own_lane.init()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from clickhouse_connect.driver.client import Client
 
 from ingest.nats_link import NatsLink
@@ -41,6 +42,7 @@ def test_a_stream_made_anew_goes_on_in_the_ledger(stored: TestLane) -> None:
     assert len({part["epoch"] for part in report["parts"]}) == 2
 
 
+@pytest.mark.chaos
 def test_a_tail_that_nobody_proved_is_said(stored: TestLane, clickhouse: Client) -> None:
     """Rows of a history that is gone are unproven, and the sinks are held against each other."""
     proof(stored, upto=250)
@@ -58,6 +60,7 @@ def test_a_tail_that_nobody_proved_is_said(stored: TestLane, clickhouse: Client)
     assert proof(stored, full=True)["proven"]
 
 
+@pytest.mark.chaos
 def test_holes_are_counted(lane: TestLane) -> None:
     """Messages deleted before they were read are holes on all sides."""
     provision(lane)
@@ -77,6 +80,7 @@ def test_holes_are_counted(lane: TestLane) -> None:
     assert report["parts"][0]["refused"] == 2
 
 
+@pytest.mark.chaos
 def test_a_message_deleted_after_it_was_stored_is_named(stored: TestLane) -> None:
     """Rows that the stream no longer has a message for are extra in both sinks."""
 
@@ -110,6 +114,7 @@ def test_each_contract_version_is_proven_by_its_own_columns(stored: TestLane) ->
     assert [part["contract_version"] for part in report["parts"]] == [1, 2]
 
 
+@pytest.mark.chaos
 def test_a_value_where_none_can_be_is_a_change(stored: TestLane, clickhouse: Client) -> None:
     """A later column that got a value in an older row is found."""
     test_each_contract_version_is_proven_by_its_own_columns(stored)

@@ -59,6 +59,7 @@ def goes_on(lane: TestLane) -> None:
     assert report["parts"][-1]["last"] == MESSAGES + 1
 
 
+@pytest.mark.chaos
 def test_an_emptied_table_is_filled_again(stored: TestLane, clickhouse: Client) -> None:
     """After TRUNCATE the writer stops with advice; the repair stores every row again."""
     clickhouse.command(f"TRUNCATE TABLE {stored.table}")
@@ -72,6 +73,7 @@ def test_an_emptied_table_is_filled_again(stored: TestLane, clickhouse: Client) 
     goes_on(stored)
 
 
+@pytest.mark.chaos
 def test_a_dropped_partition_is_filled_again(stored: TestLane, clickhouse: Client) -> None:
     """DROP PARTITION loses one day; the repair brings it back."""
     day = clickhouse.query(f"SELECT toString(toDate(max(_stored_at))) FROM {stored.table}")
@@ -82,6 +84,7 @@ def test_a_dropped_partition_is_filled_again(stored: TestLane, clickhouse: Clien
     goes_on(stored)
 
 
+@pytest.mark.chaos
 def test_a_restored_older_copy_gets_what_it_lacks(stored: TestLane, clickhouse: Client) -> None:
     """A table without its newest rows and with a gap gets exactly those, and part of a message."""
     where = "_seq > 250 OR _seq BETWEEN 20 AND 22 OR (_seq = 100 AND _idx = 1)"
@@ -99,6 +102,7 @@ def test_a_restored_older_copy_gets_what_it_lacks(stored: TestLane, clickhouse: 
     goes_on(stored)
 
 
+@pytest.mark.chaos
 def test_doubled_and_changed_rows_are_reported(stored: TestLane, clickhouse: Client) -> None:
     """The repair removes nothing: a person decides about doubled and changed rows."""
     table = stored.table
@@ -115,6 +119,7 @@ def test_doubled_and_changed_rows_are_reported(stored: TestLane, clickhouse: Cli
     assert len(stored.hot_rows()) == 300
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("loss", ["lost", "older"])
 def test_a_lost_or_older_entry_is_set_right(stored: TestLane, loss: str) -> None:
     """An entry that is gone or behind the rows is rebuilt; nothing is stored twice."""
@@ -167,6 +172,7 @@ def test_rows_deleted_from_iceberg_come_back(stored: TestLane) -> None:
     goes_on(stored)
 
 
+@pytest.mark.chaos
 def test_a_lost_watermark_is_set_right(stored: TestLane) -> None:
     """A table whose properties were rolled back gets its watermark from its rows."""
     table = stored.lake_table()
@@ -181,6 +187,7 @@ def test_a_lost_watermark_is_set_right(stored: TestLane) -> None:
     goes_on(stored)
 
 
+@pytest.mark.chaos
 def test_what_has_aged_out_is_told(stored: TestLane, clickhouse: Client) -> None:
     """Rows whose messages the stream no longer holds cannot be repaired, and that is said."""
     clickhouse.command(f"TRUNCATE TABLE {stored.table}")

@@ -119,6 +119,7 @@ async def lose_answers(cable: Any, one: Publisher, wait_until: Any) -> None:
     cable.deaf = False
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("before", "after", "window_s", "kill"),
     [

@@ -56,6 +56,7 @@ async def test_a_killed_server_loses_and_doubles_nothing(
     assert manifest.resent > 0
 
 
+@pytest.mark.chaos
 async def test_a_frozen_server_is_left_and_found_again(
     server: Any, make_stream: Any, stored: Any, running: Any, acknowledged: Any, wait_until: Any
 ) -> None:
@@ -102,6 +103,7 @@ async def test_lost_answers_within_the_duplicate_window_double_nothing(
     assert manifest.resent >= manifest.acknowledged_as_duplicate
 
 
+@pytest.mark.chaos
 async def test_lost_answers_beyond_the_duplicate_window_double_nothing(
     server: Any, make_stream: Any, stored: Any, running: Any, cable: Any, wait_until: Any
 ) -> None:
@@ -121,6 +123,7 @@ async def test_lost_answers_beyond_the_duplicate_window_double_nothing(
     assert manifest.acknowledged_as_duplicate >= 50
 
 
+@pytest.mark.chaos
 async def test_without_ids_lost_answers_are_stored_twice_and_counted(
     server: Any, make_stream: Any, stored: Any, running: Any, cable: Any, wait_until: Any
 ) -> None:
@@ -138,6 +141,7 @@ async def test_without_ids_lost_answers_are_stored_twice_and_counted(
     assert 50 <= extra <= manifest.resent
 
 
+@pytest.mark.chaos
 async def test_a_server_that_stays_away_ends_the_run_with_the_unknown_counted(
     server: Any, make_stream: Any, running: Any, acknowledged: Any, wait_until: Any
 ) -> None:

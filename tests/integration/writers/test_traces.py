@@ -107,6 +107,7 @@ def test_an_insert_without_an_answer_is_an_error_and_then_settled(
     assert [line["trace_id"] for line in hot.said("insert_failed")] == [failed.trace_id]
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("path", ["hot", "lake"])
 def test_a_collector_that_is_away_costs_spans_and_nothing_else(lane: TestLane, path: str) -> None:
     """All is stored, the writer drains with exit 0, and one line says that spans are lost."""
