@@ -65,7 +65,7 @@ class Backlog:
         self, stack: Devstack, folder: Path, messages: int, contract: str = CONTRACT
     ) -> None:
         self._folder = folder
-        self._stack = stack
+        self.stack = stack
         self.messages = messages
         self.contract = contract
         self.stream = contract.upper()
@@ -76,7 +76,7 @@ class Backlog:
 
     def another(self, contract: str) -> Backlog:
         """A second backlog on the same platform."""
-        return Backlog(self._stack, self._folder, self.messages, contract)
+        return Backlog(self.stack, self._folder, self.messages, contract)
 
     def settings(self, **overrides: str) -> Settings:
         """Settings of the platform."""

@@ -33,8 +33,7 @@ jetstream {{
   max_memory_store: 268435456
 }}
 authorization {{
-  user: {user}
-  password: "{password}"
+  users: [{{user: {user}, password: "{password}"}}]
 }}
 """
 _TIMEOUT_S = 3.0
